@@ -1,0 +1,1 @@
+"""One file per contender, each with `train(X, task)`; see `task`."""

@@ -1,0 +1,33 @@
+"""The command line: one small function per verb, which parses, calls and prints.
+
+| verb | what it calls |
+|---|---|
+| ``fit`` | ``Autoencoder(…).fit(data)``, then ``save`` |
+| ``transform`` | ``load(model).transform(data)`` |
+| ``inverse`` | ``load(model).inverse_transform(codes)`` |
+| ``score`` | ``load(model).score_samples(data)`` or ``score_features`` |
+| ``sample`` | ``load(model).sample(n)`` |
+| ``info`` | the card of a model, or the summary of data |
+| ``demo`` | a model from raw data to pictures |
+
+Standard output holds one JSON object and nothing else; progress, notes and warnings go to standard
+error. A mistake ends with one line there and exit code 2 (see `isthmus.cli.ending`). Options have
+the names and the defaults of the estimator's parameters.
+
+Nothing heavy is imported before a verb needs it, so that ``isthmus --help`` answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from isthmus.cli.app import app
+from isthmus.cli.ending import run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code.
+
+    Args:
+        arguments: What follows ``isthmus``; the process's own arguments if None.
+    """
+    sys.exit(run(app, sys.argv[1:] if arguments is None else arguments))

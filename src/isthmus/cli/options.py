@@ -1,0 +1,182 @@
+"""The options that verbs share, each with its words of help.
+
+They carry the names of the estimator's parameters, so that Python and the command line read alike:
+``--max-epochs 5`` is ``max_epochs=5``.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="A .npy, .npz, .csv, .parquet, .feather or .arrow file, or a folder of images.",
+    ),
+]
+CodeFile = Annotated[
+    Path,
+    typer.Argument(metavar="CODES", show_default=False, help="A file with one code in each row."),
+]
+ModelFile = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", show_default=False, help="A file that `isthmus fit` wrote."),
+]
+AnyFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL_OR_DATA",
+        show_default=False,
+        help="A .safetensors file of `isthmus fit`, or data as for `isthmus fit`.",
+    ),
+]
+NewModel = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The .safetensors file to write.",
+    ),
+]
+NewRows = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The .npy, .npz, .csv, .parquet, .feather or .arrow file to write. "
+        "Without it, up to 20 rows are printed.",
+    ),
+]
+NewRowsOrImages = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The .npy, .npz, .csv, .parquet, .feather or .arrow file to write, or a new folder "
+        "ending in / for PNG images. Without it, up to 20 rows are printed.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", metavar="NAME", show_default=False, help="Which array of an .npz file."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--random-state",
+        "--seed",
+        metavar="INTEGER",
+        show_default=False,
+        help="Seed; the same one gives the same result. A new one each time if left out.",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No notes and no progress on standard error.")
+]
+
+NComponents = Annotated[int, typer.Option("--n-components", "-k", help="Width of the code.")]
+Hidden = Annotated[
+    str,
+    typer.Option(
+        "--hidden",
+        metavar="WIDTHS",
+        help="Widths of the encoder's hidden layers, such as 512,256, reversed in the decoder; "
+        "none for a linear map on each side.",
+    ),
+]
+Activation = Annotated[
+    str,
+    typer.Option(
+        "--activation", metavar="NAME", help="Of the hidden layers: silu, relu, gelu, tanh, ..."
+    ),
+]
+Network = Annotated[
+    str, typer.Option("--network", metavar="NAME", help="mlp, or conv for images.")
+]
+Tied = Annotated[
+    bool, typer.Option("--tied", help="The decoder uses the encoder's weights, transposed.")
+]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME[:VALUE]",
+        help="The code: deterministic, gaussian (variational; gaussian:0.5 for half the weight on "
+        "its divergence), noisy_sigmoid, bernoulli.",
+    ),
+]
+Likelihood = Annotated[
+    str,
+    typer.Option(
+        "--likelihood",
+        metavar="NAME[:VALUE]",
+        help="What the data are: gaussian (gaussian:1.0 for a fixed scale, gaussian:shared, "
+        "gaussian:row), bernoulli, poisson, ...; auto reads the data.",
+    ),
+]
+Corruption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corruption",
+        metavar="NAME[:VALUE]",
+        show_default=False,
+        help="Of the input, in order: gaussian_noise:0.1, masking:0.3, salt_and_pepper:0.1, "
+        "swap:0.15. May be given several times. None if left out.",
+    ),
+]
+Penalty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--penalty",
+        metavar="NAME[:VALUE]",
+        show_default=False,
+        help="With its weight: contractive:0.1 (contractive:0.1:reconstruction), l1:0.01, "
+        "kl_sparsity, balance. May be given several times. None if left out.",
+    ),
+]
+Optimizer = Annotated[
+    str, typer.Option("--optimizer", metavar="NAME", help="adamw, adam, sgd or muon.")
+]
+LearningRate = Annotated[
+    float,
+    typer.Option("--learning-rate", help="The highest rate; it warms up and decays."),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", help="Rows per step.")]
+MaxEpochs = Annotated[int, typer.Option("--max-epochs", help="Passes over the data at most.")]
+ValidationFraction = Annotated[
+    float,
+    typer.Option("--validation-fraction", help="Part of the rows that is held out; 0 for none."),
+]
+Patience = Annotated[
+    int,
+    typer.Option("--patience", help="Epochs without a better held-out nll before training stops."),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, ...")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", metavar="NAME", help="Of the networks in training: auto, float32, bfloat16."
+    ),
+]
+
+NSamples = Annotated[int, typer.Option("--n-samples", "-n", help="How many rows.")]
+Mean = Annotated[
+    bool, typer.Option("--mean", help="The expected row for each code, not a draw of it.")
+]
+ByFeature = Annotated[
+    bool, typer.Option("--by-feature", help="Each feature's part of each score as well.")
+]
+DemoFolder = Annotated[
+    str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write what it makes.")
+]

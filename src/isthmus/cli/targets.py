@@ -1,0 +1,167 @@
+"""Where results go: checked before the work begins, written after it.
+
+A table's file takes one row of numbers per line, so that images are laid flat in it; an array file
+keeps their shape; a folder, named with a slash at its end, gets them as PNG files.
+"""
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isthmus._errors import InvalidDataError, InvalidParameterError
+from isthmus.cli.show import show
+from isthmus.data.files import TABLES, WRITERS, write
+
+MOST_PRINTED = 20
+MODEL = ".safetensors"
+
+
+def require_rows_target(output: str | None, *, images: bool = False) -> None:
+    """Refuse a file for rows that could not be written later.
+
+    Args:
+        output: A file, a folder ending in a slash, or None for standard output.
+        images: Whether a folder of images is possible.
+
+    Raises:
+        InvalidParameterError: An unknown ending, a missing folder, or one that is not empty.
+    """
+    if output is None:
+        return
+    path = Path(output)
+    if is_folder(output):
+        if not images:
+            raise InvalidParameterError(
+                f"{output} is a folder, and only rows that are images can be written to one; "
+                f"give a file ending in {', '.join(WRITERS)}."
+            )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InvalidParameterError(
+                f"{output} is not an empty folder; give the name of a new one for the images."
+            )
+    elif path.suffix.lower() not in WRITERS:
+        folder = ", or a folder with a / at its end" if images else ""
+        raise InvalidParameterError(
+            f"{output} can't be written: the ending {path.suffix!r} is not known. Known are "
+            f"{', '.join(WRITERS)}{folder}."
+        )
+    elif path.is_dir():
+        raise InvalidParameterError(f"{output} can't be written: it is a folder.")
+    _require_place(path)
+
+
+def require_model_target(output: str) -> None:
+    """Refuse a model's file that could not be written later.
+
+    Raises:
+        InvalidParameterError: Another ending than ``.safetensors``, or a missing folder.
+    """
+    if Path(output).suffix.lower() != MODEL:
+        raise InvalidParameterError(
+            f"{output} is no name for a model; its ending must be {MODEL}."
+        )
+    if Path(output).is_dir():
+        raise InvalidParameterError(f"{output} can't be written: it is a folder.")
+    _require_place(Path(output))
+
+
+def _require_place(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InvalidParameterError(
+            f"{path} can't be written: there is no folder {path.parent}. Make it first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, "No permission to write in this folder", str(path.parent)
+        )
+
+
+def require_few(n_rows: int, output: str | None) -> None:
+    """Refuse to print many rows.
+
+    Raises:
+        InvalidParameterError: More rows than standard output should hold.
+    """
+    if output is None and n_rows > MOST_PRINTED:
+        raise InvalidParameterError(
+            f"{n_rows} rows are too many to print (at most {MOST_PRINTED}); give a file for them "
+            "with -o."
+        )
+
+
+def deliver(rows: Any, output: str | None, names: Sequence[str] | None) -> None:
+    """Write rows, or print them where there is no file, and print what was done."""
+    record = {"rows": len(rows), "row_shape": list(rows.shape[1:])}
+    if output is None:
+        show({**record, "names": names, "values": rows})
+        return
+    write_rows(rows, output, names)
+    show({"output": output, **record, "dtype": rows.dtype})
+
+
+def write_rows(rows: Any, output: str, names: Sequence[str] | None) -> None:
+    """Write rows in the way that the file's name asks for.
+
+    Args:
+        rows: Array (n, …).
+        output: A file, or a folder ending in a slash.
+        names: The columns' names, if they have any.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    path = Path(output)
+    try:
+        if is_folder(output):
+            write_images(path, rows)
+            return
+        flat = rows.ndim > 2 and WRITERS[path.suffix.lower()] in TABLES
+        write(path, rows.reshape(len(rows), -1) if flat else rows, names)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # numpy and Arrow say what went wrong, but not with which file
+        raise OSError(f"{output} can't be written: {error}.") from error
+
+
+def is_folder(output: str) -> bool:
+    """Whether the text names a folder: it ends with a slash."""
+    return output.endswith(("/", os.sep))
+
+
+def require_images(shape: Sequence[int], output: str | None) -> None:
+    """Refuse a folder for rows that are no images.
+
+    Raises:
+        InvalidDataError: A row is neither (H, W) nor (H, W, 1, 3 or 4).
+    """
+    if output is None or not is_folder(output):
+        return
+    if len(shape) != 2 and not (len(shape) == 3 and shape[2] in (1, 3, 4)):
+        raise InvalidDataError(
+            f"A row of this model has the shape {tuple(shape)}, which is no image; give a file "
+            f"ending in {', '.join(WRITERS)}."
+        )
+
+
+def write_images(folder: Path, rows: Any) -> None:
+    """Write images as PNG files, numbered from 0.
+
+    White is 1, or 255 where the values are on average above 1. What lies outside of black and
+    white, as draws of a Gaussian may, is shown as black or white.
+
+    Args:
+        folder: Made if it does not exist.
+        rows: (n, H, W), or (n, H, W, C) with 1, 3 or 4 channels.
+    """
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    white = 255.0 if rows.mean() > 1 else 1.0
+    pixels = (rows / white * 255).round().clip(0, 255).astype("uint8")
+    digits = len(str(len(pixels) - 1))
+    for i, image in enumerate(pixels):
+        grey = image.ndim == 3 and image.shape[2] == 1
+        Image.fromarray(image[:, :, 0] if grey else image).save(folder / f"{i:0{digits}}.png")

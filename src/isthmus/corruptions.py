@@ -1,0 +1,197 @@
+"""C(x̃ | x): corrupted copies of a batch, for denoising autoencoders.
+
+A corruption acts on what the encoder sees: the scaled columns, log(1 + count), or the 0/1 columns
+of a category. It knows the *groups*, the columns that make up one feature, and corrupts the
+columns of a group together: half a category is not a category.
+
+Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
+between rows keeps each column's marginal distribution exactly.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from isthmus._errors import InvalidParameterError
+from isthmus._registry import Registry, is_real
+
+
+class Corruption(ABC):
+    """C(x̃ | x), a frozen object."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """A corrupted copy of x; x itself is left as it is.
+
+        Args:
+            x: A batch as the encoder sees it, (n, d·width).
+            width: Columns per feature: 1, or the number of levels of a category. The columns of
+                one feature lie side by side.
+            generator: Source of all randomness, on the device of x.
+        """
+
+    @abstractmethod
+    def in_units(self, unit: float) -> "Corruption":
+        """The same corruption for data that are divided by ``unit``."""
+
+
+def _chosen(x: Tensor, width: int, rate: float, generator: torch.Generator) -> Tensor:
+    """Which cells are hit, (n, d·width) booleans, the columns of a group alike."""
+    n, columns = x.shape
+    hit = torch.rand((n, columns // width), generator=generator, device=x.device) < rate
+    return hit if width == 1 else hit.repeat_interleave(width, dim=1)
+
+
+def _require_rate(name: str, rate: float) -> None:
+    if not (is_real(rate) and 0 <= rate <= 1):
+        raise InvalidParameterError(f"{name}'s rate must lie in [0, 1]; got {rate!r}.")
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Corruption):
+    """x̃ = x + std · ε, ε ~ N(0, I).
+
+    For small std, denoising with squared error is a contraction of the reconstruction, and
+    (r(x) − x)/std² estimates the score of the density (Alain and Bengio, 2014).
+
+    Args:
+        std: In the data's own units for isotropic likelihoods, which keep the geometry of the
+            data; in column standard deviations for likelihoods with a scale per column.
+    """
+
+    std: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not (is_real(self.std) and 0 <= self.std < math.inf):
+            raise InvalidParameterError(
+                f"GaussianNoise's std must be a finite number, 0 or more; got {self.std!r}."
+            )
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """x + std · ε."""
+        noise = torch.empty_like(x).normal_(generator=generator)
+        return torch.add(x, noise, alpha=self.std)
+
+    def in_units(self, unit: float) -> Corruption:
+        """std divided by the unit."""
+        return replace(self, std=self.std / unit)
+
+
+@dataclass(frozen=True)
+class Masking(Corruption):
+    """Each cell becomes 0 with probability ``rate``.
+
+    Zero is the column mean for scaled data, "none" for counts and pixels, and "no level" for a
+    category. The cells that are kept are multiplied by 1/(1 − rate), as in dropout (Srivastava et
+    al., 2014), so that E[x̃] = x: else the encoder sees larger inputs in use, where nothing is
+    masked, than in training. Vincent et al. (2008) leave them as they are.
+
+    Args:
+        rate: Probability that a cell is hit.
+        rescale: Whether the kept cells are multiplied.
+    """
+
+    rate: float = 0.25
+    rescale: bool = True
+
+    def __post_init__(self) -> None:
+        _require_rate("Masking", self.rate)
+        if not isinstance(self.rescale, bool):
+            raise InvalidParameterError(
+                f"Masking's rescale must be True or False; got {self.rescale!r}."
+            )
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """x with zeros in the cells that are hit."""
+        masked = x.masked_fill(_chosen(x, width, self.rate, generator), 0.0)
+        # with rate 1 nothing is kept
+        return masked.div_(1 - self.rate) if self.rescale and self.rate < 1 else masked
+
+    def in_units(self, unit: float) -> Corruption:
+        """The same."""
+        return self
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(Corruption):
+    """Each cell jumps with probability ``rate`` to its column's extreme, low or high by a coin.
+
+    The extremes are those of the column in the batch. The columns of a category jump together,
+    to no level or to all levels.
+
+    Args:
+        rate: Probability that a cell is hit.
+    """
+
+    rate: float = 0.25
+
+    def __post_init__(self) -> None:
+        _require_rate("SaltAndPepper", self.rate)
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """x with extremes in the cells that are hit."""
+        low, high = x.aminmax(dim=0)
+        salted = torch.where(_chosen(x, width, 0.5, generator), high, low)
+        return torch.where(_chosen(x, width, self.rate, generator), salted, x)
+
+    def in_units(self, unit: float) -> Corruption:
+        """The same."""
+        return self
+
+
+@dataclass(frozen=True)
+class Swap(Corruption):
+    """Each cell takes, with probability ``rate``, the value of another row in the same column.
+
+    The other row is drawn anew for each cell from the batch. Marginal distributions stay as they
+    are while dependencies break, which is what the decoder must then repair.
+
+    Args:
+        rate: Probability that a cell is hit.
+    """
+
+    rate: float = 0.15
+
+    def __post_init__(self) -> None:
+        _require_rate("Swap", self.rate)
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """x with cells of other rows where it is hit."""
+        n, columns = x.shape
+        if n == 1:
+            return x.clone()
+        # a step of 1 … n−1 rows is never the row itself
+        steps = torch.randint(
+            1, n, (n, columns // width), generator=generator, device=x.device
+        ).repeat_interleave(width, dim=1)
+        donors = (torch.arange(n, device=x.device).unsqueeze(1) + steps) % n
+        return torch.where(_chosen(x, width, self.rate, generator), x.gather(0, donors), x)
+
+    def in_units(self, unit: float) -> Corruption:
+        """The same."""
+        return self
+
+
+CORRUPTIONS: Registry[Corruption] = Registry(
+    "corruption",
+    Corruption,  # type: ignore[type-abstract]  # mypy wants a concrete class where isinstance does not
+    {
+        "gaussian_noise": GaussianNoise,
+        "masking": Masking,
+        "salt_and_pepper": SaltAndPepper,
+        "swap": Swap,
+    },
+)
+
+
+def corrupt(
+    corruptions: Sequence[Corruption], x: Tensor, width: int, generator: torch.Generator
+) -> Tensor:
+    """x after each corruption in turn; x itself if there are none."""
+    for corruption in corruptions:
+        x = corruption(x, width, generator)
+    return x

@@ -1,0 +1,6 @@
+"""The scikit-learn skin: final classes, thin."""
+
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.persistence import load, save
+
+__all__ = ["Autoencoder", "load", "save"]

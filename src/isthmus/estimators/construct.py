@@ -1,0 +1,272 @@
+"""From a recipe and data to a model that has not been trained."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isthmus._errors import InvalidDataError, InvalidParameterError
+from isthmus._random import make_generator
+from isthmus.data import Matrix, Summary, pixel_divisor, summarise
+from isthmus.data.infer import holds_pixels
+from isthmus.estimators.resolve import Recipe, read_likelihood
+from isthmus.likelihoods import Eta, Likelihood
+from isthmus.likelihoods._likelihood import REAL
+from isthmus.model import Model, Shape
+from isthmus.networks import (
+    MLP,
+    ConvDecoder,
+    ConvEncoder,
+    Decoder,
+    Shifted,
+    TiedMLP,
+    image_shape,
+    quartered,
+)
+
+START_CELLS = 1 << 20
+LEAST_START_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Units:
+    """How the data are scaled: z = (x − center) / scale.
+
+    Attributes:
+        center: (d,) in float64.
+        scale: (d,) in float64, all alike for isotropic families, ones for discrete ones.
+        common: The number that lengths in x are divided by where there is a common one, else 1.
+    """
+
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    common: float
+
+
+def units_for(likelihood: Likelihood, summary: Summary) -> Units:
+    """The scaling that this likelihood asks for.
+
+    A constant column is centred but not blown up: its scale is its own size (1 if that is 0).
+    """
+    kind = likelihood.traits.scaling
+    ones = np.ones_like(summary.mean)
+    if kind == "none":
+        return Units(np.zeros_like(ones), ones, 1.0)
+    if kind == "common":
+        common = summary.common_std if summary.common_std > 0 else 1.0
+        return Units(summary.mean, common * ones, common)
+    size = np.where(summary.mean == 0, 1.0, np.abs(summary.mean))
+    return Units(summary.mean, np.where(summary.constant, size, summary.std), 1.0)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What stands before the first step.
+
+    Attributes:
+        matrix: The data, divided as pixels are.
+        model: Random hidden layers, the best constant at the output.
+        divisor: What uint8 rows are divided by from now on.
+    """
+
+    matrix: Matrix
+    model: Model
+    divisor: float
+
+
+def begin(
+    recipe: Recipe, given: str | Likelihood, matrix: Matrix, seed: int, device: torch.device
+) -> Beginning:
+    """Look at the data, choose what depends on them, and make a model at step 0.
+
+    Args:
+        recipe: Sizes and parts.
+        given: The likelihood: an object, a name, or ``"auto"``.
+        matrix: The data as given.
+        seed: Of the initial weights, and of the sample of rows that sets the best constant.
+        device: Where the model will live.
+
+    Raises:
+        InvalidDataError: Missing, infinite or far too large values.
+        SupportError: A value that the likelihood can't have.
+        InvalidParameterError: Networks that don't fit the data.
+    """
+    summary = summarise(matrix)
+    likelihood = read_likelihood(given, matrix, summary)
+    counts = likelihood.traits.entry != "identity"
+    divisor = pixel_divisor(matrix, summary, counts=counts)
+    if divisor != 1:
+        matrix = replace(matrix, divisor=divisor)
+        summary = summarise(matrix)
+    if likelihood.traits.support is not REAL:  # that all are finite, the summary has seen
+        check_support(likelihood, matrix)
+    units = units_for(likelihood, summary)
+    rng = np.random.default_rng(seed)
+    rows = matrix.sample(max(LEAST_START_ROWS, START_CELLS // matrix.n_features), rng)
+    with np.errstate(over="ignore"):  # what overflows is refused below, by name
+        rows -= units.center
+        rows /= units.scale
+    start = likelihood.start(torch.from_numpy(rows), units.common)
+    _require_finite(likelihood, start, units, matrix, summary)
+    generator = make_generator(seed)
+    model = assemble(recipe, likelihood, matrix.row_shape, start, units, generator).to(device)
+    # uint8 rows to come are pixels as well, even if these rows were not given as bytes
+    known = holds_pixels(matrix) or counts
+    return Beginning(matrix, model, divisor if known else 255.0)
+
+
+def check_support(likelihood: Likelihood, matrix: Matrix) -> None:
+    """Refuse a value that the likelihood can't have, by row and column."""
+    for first_row, block in matrix.blocks(np.float64):
+        likelihood.check(block, names=matrix.names, first_row=first_row)
+
+
+def _require_finite(
+    likelihood: Likelihood, start: Eta, units: Units, matrix: Matrix, summary: Summary
+) -> None:
+    """Refuse values so large, or a fixed scale so small, that no step could be computed."""
+    with np.errstate(over="ignore"):
+        ends = (np.stack([summary.minimum, summary.maximum]) - units.center) / units.scale
+        narrow = torch.from_numpy(ends.astype(np.float32))
+    log_prob = likelihood.log_prob(narrow, tuple(eta.float() for eta in start))
+    lost = ~torch.isfinite(log_prob).all(0)
+    if lost.any():
+        column = int(lost.int().argmax())
+        own = likelihood.traits.scaling == "feature"
+        advice = "" if own else ", or use likelihood='gaussian', which finds its own scale"
+        raise InvalidDataError(
+            f"The values of column {matrix.name(column)}, from {summary.minimum[column]:.4g} to "
+            f"{summary.maximum[column]:.4g}, have no log-probability in float32 under "
+            f"{likelihood!r}. Divide the column by a constant{advice}."
+        )
+
+
+def assemble(
+    recipe: Recipe,
+    likelihood: Likelihood,
+    row_shape: tuple[int, ...],
+    start: Eta,
+    units: Units,
+    generator: torch.Generator,
+) -> Model:
+    """Networks and distributions put together, without looking at data."""
+    n_features = len(units.center)
+    traits = likelihood.traits
+    if traits.entry == "one_hot" and recipe.network == "conv":
+        raise InvalidParameterError(
+            f"network='conv' is for pixels, not for the levels of {likelihood!r}; use "
+            "network='mlp'."
+        )
+    networks = _networks(
+        recipe,
+        row_shape,
+        n_features * (traits.outputs if traits.entry == "one_hot" else 1),
+        n_features * traits.outputs,
+        generator,
+    )
+    model = Model(
+        likelihood,
+        recipe.encoder,
+        networks,
+        Shape(n_features, recipe.n_components),
+        start,
+        torch.from_numpy(units.center),
+        torch.from_numpy(units.scale),
+    )
+    decoder = networks[1]
+    if isinstance(decoder, Shifted):
+        _require_fit(model, decoder.module)
+    return model.eval()
+
+
+def empty_start(likelihood: Likelihood, n_features: int) -> Eta:
+    """A start of the right shapes, to be overwritten by weights from a file."""
+    sizes = {"row": n_features, "feature": n_features, "shared": 1, "fixed": 1}
+
+    def zeros(varies: str, width: int) -> Tensor:
+        shape = (sizes[varies],) if width == 1 else (sizes[varies], width)
+        return torch.zeros(shape, dtype=torch.float64)
+
+    return tuple(zeros(p.varies, p.width) for p in likelihood.traits.parameters)
+
+
+def least_size(recipe: Recipe, likelihood: Likelihood, row_shape: Sequence[int]) -> int:
+    """How many numbers a model of this recipe has at least, without making it.
+
+    Biases and learned scales are not counted; nor are the weights of a user's modules.
+    """
+    d = int(np.prod(row_shape))
+    first = d * (likelihood.traits.outputs if likelihood.traits.entry == "one_hot" else 1)
+    last = d * likelihood.traits.outputs
+    if not isinstance(recipe.network, str):
+        return last
+    if recipe.network == "conv":
+        height, width, _ = image_shape(tuple(row_shape))
+        first = ConvEncoder.channels[-1] * quartered(height) * quartered(width)
+    down = [first, *recipe.hidden, recipe.n_components * recipe.encoder.outputs]
+    up = [recipe.n_components, *recipe.hidden[::-1], first if recipe.network == "conv" else last]
+    layers = [*pairwise(down), *([] if recipe.tied else pairwise(up))]
+    return max(last, sum(a * b for a, b in layers))
+
+
+def _networks(
+    recipe: Recipe,
+    row_shape: tuple[int, ...],
+    n_inputs: int,
+    n_outputs: int,
+    generator: torch.Generator,
+) -> tuple[nn.Module, Decoder]:
+    n_code = recipe.n_components
+    n_encoded = n_code * recipe.encoder.outputs
+    name, down, up = recipe.activation, recipe.hidden, recipe.hidden[::-1]
+    if not isinstance(recipe.network, str):
+        encoder, decoder = copy.deepcopy(recipe.network)
+        return encoder, Shifted(decoder, n_outputs)
+    if recipe.network == "conv":
+        outputs = n_outputs // n_inputs
+        return (
+            ConvEncoder(row_shape, [*down, n_encoded], name, generator),
+            ConvDecoder(row_shape, [n_code, *up], outputs, name, generator),
+        )
+    mlp = MLP([n_inputs, *down, n_encoded], name, generator)
+    if not recipe.tied:
+        return mlp, MLP([n_code, *up, n_outputs], name, generator)
+    if n_outputs != n_inputs:
+        raise InvalidParameterError(
+            f"tied=True gives the decoder {n_inputs} outputs, but this likelihood needs "
+            f"{n_outputs}: use tied=False, or a likelihood with one output per feature."
+        )
+    return mlp, TiedMLP(mlp, n_code)
+
+
+def _require_fit(model: Model, decoder: nn.Module) -> None:
+    """Refuse user modules of the wrong shape with the shapes that are wanted."""
+    shape, encoder = model.shape, model.encoder
+    n_in = shape.n_features * model.entry_width
+    wanted = (2, shape.n_components * encoder.outputs)
+    _require_shape("encoder", model.encoder_network, (2, n_in), wanted)
+    wanted = (2, shape.n_features * model.likelihood.traits.outputs)
+    _require_shape("decoder", decoder, (2, shape.n_components), wanted)
+
+
+@torch.no_grad()
+def _require_shape(
+    name: str, module: nn.Module, given: tuple[int, int], wanted: tuple[int, int]
+) -> None:
+    try:
+        shape = tuple(module.eval()(torch.zeros(given)).shape)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise InvalidParameterError(
+            f"The {name} module of network must take rows of shape (n, {given[1]}) to "
+            f"(n, {wanted[1]}), but it failed: {error}"
+        ) from error
+    if shape != wanted:
+        raise InvalidParameterError(
+            f"The {name} module of network must take rows of shape (n, {given[1]}) to "
+            f"(n, {wanted[1]}); it gave {('n', *shape[1:])} instead."
+        )

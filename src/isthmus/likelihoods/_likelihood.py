@@ -1,0 +1,220 @@
+"""What every p(x | h) answers.
+
+The decoder emits η, the *natural description* of a distribution over one row x of d features; the
+likelihood says how many numbers η has, what they mean, and what follows from them. Features are
+independent given h, so every log-probability is a sum over features:
+
+    log p(x | h) = Σ_j log p(x_j | η_j(h))
+
+Vocabulary used in every docstring of this room: n rows, d features, K levels. η is a tuple with
+one tensor per parameter: ``(n, d)`` where the parameter is predicted from the row's code,
+``(d,)`` or ``(1,)`` where it is one number per feature or one for all, ``(n, d, K)`` where a
+parameter has K numbers per feature. All log-probabilities are in nats with every constant kept.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isthmus._errors import InvalidParameterError, SupportError
+from isthmus._registry import is_real
+
+Eta = tuple[Tensor, ...]
+Scaling = Literal["feature", "common", "none"]
+Entry = Literal["identity", "log1p", "one_hot"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the distribution of a feature.
+
+    Attributes:
+        name: What it is, such as ``"mean"`` or ``"log_scale"``.
+        varies: ``"row"``: predicted by the decoder; ``"feature"`` / ``"shared"``: learned, one
+            number per feature / one for all; ``"fixed"``: given by the user, never learned.
+        width: How many numbers it has per feature (K logits for a category of K levels).
+    """
+
+    name: str
+    varies: str = "row"
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Support:
+    """The values that can have positive probability.
+
+    Attributes:
+        description: The set in words, for error messages: "counts 0, 1, 2, …".
+        contains: A function from an array (n, d) to a boolean array (n, d); NaN is never inside.
+        advice: A sentence for those whose data are fractions, in place of the usual one.
+    """
+
+    description: str
+    contains: Callable[[NDArray[Any]], NDArray[np.bool_]]
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a likelihood is, as data.
+
+    Attributes:
+        parameters: The parameters in the order in which η holds them.
+        support: Where x may lie.
+        scaling: How the data are scaled before the likelihood sees them: each column by its own
+            standard deviation, all by one common number, or not at all.
+        entry: How the encoder sees x: as it is, log(1 + x), or one 0/1 column per level.
+    """
+
+    parameters: tuple[Parameter, ...]
+    support: Support
+    scaling: Scaling = "none"
+    entry: Entry = "identity"
+
+    @property
+    def outputs(self) -> int:
+        """Network outputs per feature: the numbers that the decoder predicts from the code."""
+        return sum(p.width for p in self.parameters if p.varies == "row")
+
+
+class Likelihood(ABC):
+    """p(x | h): the object that fixes output units, loss, samples and every reported number.
+
+    Members are frozen dataclasses without weights. Values of x and η are in the units in which
+    the network works, that is after the scaling named in `traits`.
+    """
+
+    @property
+    @abstractmethod
+    def traits(self) -> Traits:
+        """Parameters, support, scaling and entry of this member."""
+
+    @abstractmethod
+    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+        """The best constant: the η, the same for every row, that maximises Σ log p(x).
+
+        It is the output bias at step 0.
+
+        Args:
+            x: Data (n, d) in float64, n ≥ 1.
+            unit: The common number by which the data were divided (1 unless scaling is
+                ``"common"``), for parameters that the user fixed in the data's own units.
+
+        Returns:
+            One float64 tensor per parameter: ``(d,)`` (or ``(d, K)``) for ``"row"`` and
+            ``"feature"``, ``(1,)`` for ``"shared"`` and ``"fixed"``.
+        """
+
+    @abstractmethod
+    def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        """log p(x_j | η_j), (n, d), in at least float32."""
+
+    @abstractmethod
+    def _mean(self, eta: Eta) -> Tensor:
+        """E[x_j | η_j], (n, d)."""
+
+    @abstractmethod
+    def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        """One draw of x for each row of η, (n, d)."""
+
+    def log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        """log p(x_j | η_j) in nats, all constants kept.
+
+        Args:
+            x: Data (n, d).
+            eta: One tensor per parameter. Half-precision tensors are computed with in float32.
+
+        Returns:
+            Tensor (n, d). Its row sums are log p(x | h).
+        """
+        return self._log_prob(_full(x), tuple(map(_full, eta)))
+
+    def nll(self, x: Tensor, eta: Eta) -> Tensor:
+        """−log p(x | h) = −Σ_j log p(x_j | η_j) for each row, (n,): what training minimises.
+
+        Equal to the row sums of `log_prob`; a member may reach them in fewer passes over x.
+        """
+        return self._nll(_full(x), tuple(map(_full, eta)))
+
+    def _nll(self, x: Tensor, eta: Eta) -> Tensor:
+        return -self._log_prob(x, eta).sum(1)
+
+    def mean(self, eta: Eta) -> Tensor:
+        """E[x | η], (n, d); for categories, which have no mean, the most probable level."""
+        return self._mean(tuple(map(_full, eta)))
+
+    def sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        """One draw from p(x | η), (n, d), with randomness from ``generator`` only."""
+        return self._sample(tuple(map(_full, eta)), generator)
+
+    def check(
+        self, x: NDArray[Any], *, names: Sequence[str] | None = None, first_row: int = 0
+    ) -> None:
+        """Refuse data outside the support.
+
+        Args:
+            x: A block of rows (n, d), in the user's own units.
+            names: The columns' names for the message; positions when None.
+            first_row: The number of the block's first row in the whole data.
+
+        Raises:
+            SupportError: With the value, its row and column, and the likelihood that would fit.
+        """
+        support = self.traits.support
+        outside = ~support.contains(x)
+        if not outside.any():
+            return
+        missing = ~np.isfinite(x)
+        row, column = np.argwhere(missing if missing.any() else outside)[0]
+        name = repr(str(names[column])) if names is not None else str(column)
+        if missing.any():
+            advice = "No likelihood takes missing or infinite values: impute them or drop the row."
+        elif support.advice and suggest(x) == "continuous_bernoulli":
+            advice = support.advice
+        else:
+            advice = f"For data like these use likelihood={suggest(x)!r}."
+        raise SupportError(
+            f"{type(self).__name__} needs {support.description}, but row "
+            f"{first_row + row} of column {name} is {x[row, column]}. {advice}"
+        )
+
+
+def suggest(x: NDArray[Any]) -> str:
+    """The name of a likelihood whose support holds all of x, which is finite."""
+    if not (x >= 0).all():
+        return "gaussian"
+    if (x == np.floor(x)).all():
+        return "bernoulli" if x.max() <= 1 else "poisson"
+    return "continuous_bernoulli" if x.max() <= 1 else "gaussian"
+
+
+def _full(x: Tensor) -> Tensor:
+    """x in float32 if it is narrower or holds integers, else as it is."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def require_scale(name: str, scale: str, floor: float) -> None:
+    """Refuse a place for a learned scale that doesn't exist, or a floor that is no fraction."""
+    if scale not in ("feature", "shared", "row"):
+        raise InvalidParameterError(
+            f"{name}'s scale must be 'feature', 'shared' or 'row'; got {scale!r}."
+        )
+    if not (is_real(floor) and 0 < floor < 1):
+        raise InvalidParameterError(f"{name}'s floor must lie in (0, 1); got {floor!r}.")
+
+
+def scaling_of(scale: str) -> Scaling:
+    """A scale per column makes columns equivariant; one for all keeps their geometry."""
+    return "feature" if scale in ("feature", "row") else "common"
+
+
+REAL = Support("finite real numbers", np.isfinite)
+UNIT = Support("numbers in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+COUNTS = Support("counts 0, 1, 2, …", lambda x: (x >= 0) & (x == np.floor(x)) & np.isfinite(x))

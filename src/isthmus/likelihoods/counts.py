@@ -1,0 +1,218 @@
+"""Counts 0, 1, 2, …: Poisson, and two that vary more than it.
+
+    Poisson             log p(x; μ) = x log μ − μ − log x!
+    negative binomial   variance μ + μ²/θ; a Poisson whose rate is Gamma(θ, θ/μ)
+    zero-inflated       with probability π an extra zero, else negative binomial
+
+The encoder sees log(1 + x). The mean is exp(η) up to e¹⁵ and grows linearly beyond; log θ is kept
+within ±12 (see `numerics`): both departures from the textbook links keep every η finite. The
+parametrisation by mean and dispersion is that of Lopez et al. (2018).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from isthmus._errors import InvalidParameterError
+from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
+from isthmus.numerics import (
+    LARGEST_LOG_DISPERSION,
+    bisect,
+    inverse_log_dispersion,
+    inverse_log_rate,
+    log_dispersion,
+    log_poisson,
+    log_rate,
+)
+
+LEAST_MEAN = 1e-6
+LARGEST_LOGIT = 15.0
+
+
+@dataclass(frozen=True)
+class Poisson(Likelihood):
+    """x_j ~ Poisson(μ_j) with log μ predicted by the decoder."""
+
+    @property
+    def traits(self) -> Traits:
+        """One log-rate."""
+        return Traits(parameters=(Parameter("log_mean"),), support=COUNTS, entry="log1p")
+
+    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+        """The logarithm of the mean, which is taken as 10⁻⁶ for a column of zeros."""
+        return (inverse_log_rate(x.mean(0).clamp_min(LEAST_MEAN).log()),)
+
+    def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        return log_poisson(x, log_rate(eta[0]))
+
+    def _mean(self, eta: Eta) -> Tensor:
+        return log_rate(eta[0]).exp()
+
+    def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        return torch.poisson(self._mean(eta), generator=generator)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial(Likelihood):
+    """x_j ~ NegativeBinomial(mean μ_j, dispersion θ_j), variance μ + μ²/θ.
+
+    Args:
+        dispersion: Where θ lives: ``"feature"`` learns one for each feature, ``"shared"`` one for
+            all, ``"row"`` predicts it from the code.
+
+    Raises:
+        InvalidParameterError: Another dispersion.
+    """
+
+    dispersion: str = "feature"
+
+    def __post_init__(self) -> None:
+        _require_dispersion("NegativeBinomial", self.dispersion)
+
+    @property
+    def traits(self) -> Traits:
+        """Log-mean per row; log-dispersion where `dispersion` says."""
+        return Traits(
+            parameters=(Parameter("log_mean"), Parameter("log_dispersion", self.dispersion)),
+            support=COUNTS,
+            entry="log1p",
+        )
+
+    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+        """Log-means, and the dispersion of the greatest likelihood given them."""
+        log_mean = x.mean(0).clamp_min(LEAST_MEAN).log()
+        best = _best_log_dispersion(x, lambda _: log_mean, shared=self.dispersion == "shared")
+        return inverse_log_rate(log_mean), inverse_log_dispersion(best)
+
+    def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        return _log_negative_binomial(x, log_rate(eta[0]), log_dispersion(eta[1]))
+
+    def _mean(self, eta: Eta) -> Tensor:
+        return log_rate(eta[0]).exp()
+
+    def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        return _sample_negative_binomial(log_rate(eta[0]), log_dispersion(eta[1]), generator)
+
+
+@dataclass(frozen=True)
+class ZeroInflatedNegativeBinomial(Likelihood):
+    """x_j is 0 with probability π_j, else NegativeBinomial(mean μ_j, dispersion θ_j).
+
+    Args:
+        dispersion: Where θ lives: ``"feature"``, ``"shared"`` or ``"row"``. μ and the logit of π
+            are predicted by the decoder.
+
+    Raises:
+        InvalidParameterError: Another dispersion.
+    """
+
+    dispersion: str = "feature"
+
+    def __post_init__(self) -> None:
+        _require_dispersion("ZeroInflatedNegativeBinomial", self.dispersion)
+
+    @property
+    def traits(self) -> Traits:
+        """Log-mean and the logit of an extra zero per row; log-dispersion as `dispersion` says."""
+        return Traits(
+            parameters=(
+                Parameter("log_mean"),
+                Parameter("log_dispersion", self.dispersion),
+                Parameter("zero_logit"),
+            ),
+            support=COUNTS,
+            entry="log1p",
+        )
+
+    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+        """The maximum of the likelihood; without extra zeros the logit of π is −15.
+
+        If zeros come in excess, the best negative binomial is that of the counts above zero by
+        themselves, so it has a larger mean, and 1 − π is the ratio of the column's mean to it.
+        """
+        log_mean = x.mean(0).clamp_min(LEAST_MEAN).log()
+        shared = self.dispersion == "shared"
+        log_theta = _best_log_dispersion(x, lambda at: _log_mean_above_zero(x, at), shared=shared)
+        inner = _log_mean_above_zero(x, log_theta)
+        zero_logit = torch.expm1(inner - log_mean).clamp_min(0).log()
+        return (
+            inverse_log_rate(inner),
+            inverse_log_dispersion(log_theta),
+            zero_logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT),
+        )
+
+    def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        inner = _log_negative_binomial(x, log_rate(eta[0]), log_dispersion(eta[1]))
+        inner = inner + F.logsigmoid(-eta[2])
+        return torch.where(x == 0, torch.logaddexp(F.logsigmoid(eta[2]), inner), inner)
+
+    def _mean(self, eta: Eta) -> Tensor:
+        return log_rate(eta[0]).exp() * torch.sigmoid(-eta[2])
+
+    def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        draws = _sample_negative_binomial(log_rate(eta[0]), log_dispersion(eta[1]), generator)
+        kept = torch.empty_like(draws).uniform_(generator=generator)
+        return draws * (kept >= torch.sigmoid(eta[2]))
+
+
+def _require_dispersion(name: str, dispersion: str) -> None:
+    if dispersion not in ("feature", "shared", "row"):
+        raise InvalidParameterError(
+            f"{name}'s dispersion must be 'feature', 'shared' or 'row'; got {dispersion!r}."
+        )
+
+
+def _log_negative_binomial(x: Tensor, log_mean: Tensor, log_theta: Tensor) -> Tensor:
+    """log Γ(x+θ)/(Γ(θ) x!) + x log μ/(μ+θ) + θ log θ/(μ+θ)."""
+    # the terms are of the size of x and of θ and cancel: in float64, whatever the rest is in
+    count, theta, apart = x.double(), log_theta.double().exp(), log_theta.double() - log_mean
+    ways = torch.lgamma(count + theta) - torch.lgamma(theta) - torch.lgamma(count + 1)
+    log_prob = ways - count * F.softplus(apart) - theta * F.softplus(-apart)
+    return log_prob.to(log_mean.dtype)
+
+
+def _sample_negative_binomial(
+    log_mean: Tensor, log_theta: Tensor, generator: torch.Generator
+) -> Tensor:
+    theta = log_theta.exp().expand_as(log_mean)
+    gamma = torch._standard_gamma(theta, generator=generator)
+    return torch.poisson(gamma * (log_mean.exp() / theta), generator=generator)
+
+
+def _best_log_dispersion(
+    x: Tensor, best_log_mean: Callable[[Tensor], Tensor], *, shared: bool
+) -> Tensor:
+    """The log θ of the greatest likelihood, per column or for all, each with its best mean.
+
+    It is the root of the derivative Σ [ψ(x+θ) − ψ(θ) − x/μ · log(1 + μ/θ)], where μ is the best
+    mean for θ: the column's own, or more if there are extra zeros; the other terms sum to zero.
+    """
+    mean = x.mean(0).clamp_min(LEAST_MEAN)
+
+    def slope(log_theta: Tensor) -> Tensor:
+        theta, best = log_theta.exp(), best_log_mean(log_theta).exp()
+        terms = (torch.digamma(x + theta) - torch.digamma(theta)).mean(0)
+        terms = terms - mean / best * torch.log1p(best / theta)
+        return terms.mean().reshape(1) if shared else terms
+
+    end = torch.full((1,) if shared else mean.shape, LARGEST_LOG_DISPERSION, dtype=x.dtype)
+    return bisect(slope, -end, end)
+
+
+def _log_mean_above_zero(x: Tensor, log_theta: Tensor) -> Tensor:
+    """log μ of the negative binomial whose mean without its zeros, μ/(1 − p(0)), is the data's.
+
+    Where it would have more zeros than the data, none are extra: then μ is the column's mean.
+    """
+    mean = x.mean(0).clamp_min(LEAST_MEAN)
+    above = torch.maximum(x.sum(0) / (x > 0).sum(0).clamp_min(1), mean)
+    theta = log_theta.exp()
+
+    def gap(log_mean: Tensor) -> Tensor:
+        mean = log_mean.exp()
+        return above + mean / torch.expm1(-theta * torch.log1p(mean / theta))
+
+    return bisect(gap, mean.log(), above.log())

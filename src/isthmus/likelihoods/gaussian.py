@@ -1,0 +1,111 @@
+"""The normal distribution, with its scale fixed, shared, per feature or predicted per row.
+
+    −log N(x; μ, σ²) = ½ log 2π + log σ + (x − μ)² / 2σ²       for each feature
+
+Where σ lives decides what the autoencoder is. Fixed or shared, it keeps the geometry of the data:
+the linear autoencoder is PCA and the linear variational one probabilistic PCA (Tipping and
+Bishop, 1999). Per feature, columns may have any units (factor analysis). Per row, the model says
+how sure it is (heteroscedastic regression; Nix and Weigend, 1994).
+
+A learned σ has a floor, so that a constant or exactly predictable column gives a large but finite
+log-likelihood: σ² = floor² + exp(2η), with the floor in units of the scaled data.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isthmus._errors import InvalidParameterError
+from isthmus._registry import is_real
+from isthmus.likelihoods._likelihood import (
+    REAL,
+    Eta,
+    Likelihood,
+    Parameter,
+    Traits,
+    require_scale,
+    scaling_of,
+)
+from isthmus.numerics import floored_log_scale, unfloored_log_scale
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Gaussian(Likelihood):
+    """x_j ~ N(μ_j, σ_j²) with μ predicted by the decoder.
+
+    Args:
+        scale: σ. A positive number is kept fixed, in the data's own units; ``"shared"`` learns
+            one for all features, ``"feature"`` one for each, ``"row"`` predicts it from the code.
+        floor: Smallest σ that can be learned, as a fraction of the data's standard deviation.
+
+    Raises:
+        InvalidParameterError: A scale that is neither a positive number nor one of the names.
+
+    Example:
+        >>> Gaussian("row").traits.outputs
+        2
+    """
+
+    scale: float | str = "feature"
+    floor: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scale, str):
+            require_scale("Gaussian", self.scale, self.floor)
+        elif not (is_real(self.scale) and 0 < self.scale < math.inf):
+            raise InvalidParameterError(
+                "Gaussian's scale must be a positive number or 'shared', 'feature' or 'row'; "
+                f"got {self.scale!r}."
+            )
+
+    @property
+    def traits(self) -> Traits:
+        """Mean per row; log-scale where `scale` says; isotropic unless σ differs by feature."""
+        varies = self.scale if isinstance(self.scale, str) else "fixed"
+        return Traits(
+            parameters=(Parameter("mean"), Parameter("log_scale", varies)),
+            support=REAL,
+            scaling=scaling_of(varies),
+        )
+
+    def log_scale(self, eta: Tensor) -> Tensor:
+        """log σ from its unbounded parameter η: ½ log(floor² + exp 2η); the identity if fixed."""
+        if not isinstance(self.scale, str):
+            return eta
+        return floored_log_scale(eta, self.floor)
+
+    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+        """Column means, and the standard deviation about them (per feature or pooled)."""
+        mean = x.mean(0)
+        if not isinstance(self.scale, str):
+            return mean, torch.full((1,), math.log(self.scale / unit), dtype=x.dtype)
+        variance = (x - mean).square().mean(0)
+        if self.scale == "shared":
+            variance = variance.mean().reshape(1)
+        return mean, unfloored_log_scale(variance, self.floor)
+
+    def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
+        mean, log_scale = eta[0], self.log_scale(eta[1])
+        return -0.5 * ((x - mean) * (-log_scale).exp()).square() - (log_scale + 0.5 * LOG_2PI)
+
+    def _nll(self, x: Tensor, eta: Eta) -> Tensor:
+        if self.scale == "row":
+            return super()._nll(x, eta)
+        log_scale = self.log_scale(eta[1])
+        squares, weights = (x - eta[0]).square(), 0.5 * (-2 * log_scale).exp()
+        n, d = x.shape
+        constant = log_scale.sum() * (d / len(log_scale)) + 0.5 * LOG_2PI * d
+        if len(log_scale) == 1:
+            return torch.addcmul(constant, squares.sum(1), weights)
+        return torch.addmv(constant.expand(n), squares, weights)
+
+    def _mean(self, eta: Eta) -> Tensor:
+        return eta[0]
+
+    def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
+        noise = torch.empty_like(eta[0]).normal_(generator=generator)
+        return eta[0] + noise * self.log_scale(eta[1]).exp()

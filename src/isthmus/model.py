@@ -1,0 +1,251 @@
+"""The model: the only room with parameters.
+
+It joins two networks to the two distributions: the encoder network gives the η of p(h | x), the
+decoder network the row-dependent part of the η of p(x | h); parameters that are learned once per
+feature or once for all (a Gaussian's σ, a count's dispersion) are weights here as well.
+
+The data are scaled on the way in, z = (x − center) / scale, as the likelihood asks: each column
+by its own standard deviation, all columns by one common number, or not at all. By the change of
+variables every log-density in the user's units is the one in z minus Σ_j log scale_j, so
+
+    log p(x | h) = log p(z | h) − Σ_j log scale_j
+
+and a *row* of this room is always a row of z, unless a name says otherwise. At step 0 the decoder
+emits the likelihood's best constant for every code, so that training starts from the entropy of
+the columns and not from somewhere worse.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus._random import make_generator
+from isthmus.encoders import Encoder
+from isthmus.likelihoods import Eta, Likelihood
+from isthmus.networks import Decoder
+
+EVIDENCE_POINTS = 32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that a model is built for.
+
+    Attributes:
+        n_features: d.
+        n_components: k.
+    """
+
+    n_features: int
+    n_components: int
+
+
+class Model(nn.Module):
+    """Encoder and decoder networks, their distributions, and the scaling of the data.
+
+    Args:
+        likelihood: p(x | h).
+        encoder: p(h | x).
+        networks: Encoder network (n, d') to (n, k·q) and decoder network (n, k) to (n, d·q').
+        shape: d and k.
+        start: The likelihood's best constant for the scaled data, from `Likelihood.start`.
+        center: Subtracted from each column, (d,).
+        scale: Divides each column, (d,); all alike for isotropic families, ones for discrete.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        encoder: Encoder,
+        networks: tuple[nn.Module, Decoder],
+        shape: Shape,
+        start: Eta,
+        center: Tensor,
+        scale: Tensor,
+    ) -> None:
+        super().__init__()
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.shape = shape
+        self.half_precision = False
+        self.encoder_network, decoder = networks
+        assert isinstance(decoder, nn.Module)
+        self.decoder_network = decoder
+        # in float64: a column such as 1e9 ± 1 loses everything if its mean is rounded
+        self.register_buffer("center", center.double())
+        self.register_buffer("scale", scale.double())
+        self.log_volume = float(scale.double().log().sum())
+        self.parameters_of_all_rows = nn.ParameterDict()
+        self._place(likelihood, start, decoder)
+
+    def _place(self, likelihood: Likelihood, start: Eta, decoder: Decoder) -> None:
+        by_row = []
+        for parameter, value in zip(likelihood.traits.parameters, start, strict=True):
+            if parameter.varies == "row":
+                by_row.append(value.float().reshape(-1))
+            elif parameter.varies == "fixed":
+                self.register_buffer(f"fixed_{parameter.name}", value.float())
+            else:
+                self.parameters_of_all_rows[parameter.name] = nn.Parameter(value.float())
+        decoder.begin_at(torch.cat(by_row))
+        self._traits = likelihood.traits
+
+    # ---- the way in -------------------------------------------------------------------------
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """z = (x − center) / scale, from rows in the user's units (n, d), in the type of x."""
+        if self._traits.scaling == "none":
+            return x
+        center = self.center.to(x.dtype)
+        z = x - center
+        if x.dtype != self.center.dtype:
+            # what rounding took from the centre: 1e6 ± 1 has no digit to lose
+            z -= (self.center - center.double()).to(x.dtype)
+        return z.div_(self.scale.to(x.dtype))
+
+    def unscaled(self, z: Tensor) -> Tensor:
+        """x = center + scale · z, back in the user's units."""
+        if self._traits.scaling == "none":
+            return z
+        return self.center.to(z.dtype) + self.scale.to(z.dtype) * z
+
+    def enter(self, z: Tensor) -> Tensor:
+        """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level."""
+        if self._traits.entry == "identity":
+            return z
+        if self._traits.entry == "log1p":
+            return torch.log1p(z)
+        return F.one_hot(z.long(), self.entry_width).flatten(1).to(z.dtype)
+
+    @property
+    def entry_width(self) -> int:
+        """Columns that one feature has in front of the encoder network."""
+        return self._traits.outputs if self._traits.entry == "one_hot" else 1
+
+    # ---- the way through --------------------------------------------------------------------
+
+    def encode(self, entered: Tensor) -> Tensor:
+        """The η of p(h | x), (n, k·q), in at least float32."""
+        out: Tensor
+        if not self.half_precision:
+            out = self.encoder_network(entered)
+            return out
+        with torch.autocast(entered.device.type, dtype=torch.bfloat16):
+            out = self.encoder_network(entered)
+        return out.float()
+
+    def decode(self, h: Tensor) -> Eta:
+        """The η of p(x | h) for codes (n, k), in at least float32."""
+        if not self.half_precision:
+            return self._eta(self.decoder_network(h))
+        with torch.autocast(h.device.type, dtype=torch.bfloat16):
+            out = self.decoder_network(h)
+        return self._eta(out.float())
+
+    def _eta(self, out: Tensor) -> Eta:
+        d = self.shape.n_features
+        eta, first = [], 0
+        for parameter in self._traits.parameters:
+            if parameter.varies == "row":
+                last = first + parameter.width * d
+                block = out[:, first:last] if last - first < out.shape[1] else out
+                eta.append(block if parameter.width == 1 else block.view(len(out), d, -1))
+                first = last
+            elif parameter.varies == "fixed":
+                eta.append(getattr(self, f"fixed_{parameter.name}"))
+            else:
+                eta.append(self.parameters_of_all_rows[parameter.name])
+        return tuple(eta)
+
+    def code(self, z: Tensor) -> Tensor:
+        """E[h | x], (n, k): deterministic, row by row."""
+        return self.encoder.mean(self.encode(self.enter(z)))
+
+    def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
+        """log p(z_j | h), (n, d), in nats of the scaled data."""
+        return self.likelihood.log_prob(z, self.decode(h))
+
+    def nll(self, z: Tensor, h: Tensor) -> Tensor:
+        """−log p(x | h) in nats and in the user's units, (n,)."""
+        return self.likelihood.nll(z, self.decode(h)) + self.log_volume
+
+    def mean(self, h: Tensor) -> Tensor:
+        """E[x | h] in the user's units, (n, d)."""
+        return self.unscaled(self.likelihood.mean(self.decode(h)))
+
+    def sample(self, h: Tensor, generator: torch.Generator) -> Tensor:
+        """One draw of x for each code, in the user's units, (n, d)."""
+        return self.unscaled(self.likelihood.sample(self.decode(h), generator))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.center.device
+
+    # ---- what is reported -------------------------------------------------------------------
+
+    @property
+    def log_scale(self) -> Tensor:
+        """log scale_j, (d,) in float64: what a feature's log-density loses in the user's units."""
+        return self.scale.double().log()
+
+    def evidence(
+        self, z: Tensor, noise: Sequence[Tensor] | Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The evidence bound in the user's units: E[log p(x_j | h)] (n, d), and KL (n, k).
+
+        For a deterministic code the expectation is the value at h = f(x). For a stochastic one
+        it is an average over draws of the code.
+
+        Args:
+            z: Scaled rows (n, d).
+            noise: What the draws are made of, each (n, k) or (k,); `EVIDENCE_POINTS` well spread
+                points that are the same for every row if None.
+        """
+        eta = self.encode(self.enter(z))
+        if not self.encoder.stochastic:
+            log_prob = self.log_prob(z, self.encoder.mean(eta))
+        else:
+            draws = self._evidence_points(eta) if noise is None else noise
+            log_prob = torch.zeros_like(z)
+            for draw in draws:
+                log_prob += self.log_prob(z, self.encoder.draw(eta, draw)) / len(draws)
+        return log_prob - self.log_scale.to(log_prob), self.encoder.kl(eta)
+
+    def _evidence_points(self, eta: Tensor) -> Tensor:
+        points = self.encoder.design(EVIDENCE_POINTS, self.shape.n_components, make_generator(0))
+        return points.to(eta)
+
+    def importance_bound(self, z: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
+        """log (1/K) Σ_s p(x | h_s) p(h_s) / p(h_s | x), h_s ~ p(h | x), K samples: (n,).
+
+        Burda et al. (2016): never below the evidence bound in expectation, and log p(x) in the
+        limit. For a code without a prior it is log p(x | f(x)).
+        """
+        eta = self.encode(self.enter(z))
+        if not self.encoder.stochastic:
+            return self.log_prob(z, self.encoder.mean(eta)).sum(1) - self.log_volume
+        total = z.new_full((len(z),), -math.inf)
+        size = (len(z), self.shape.n_components)
+        for _ in range(n_samples):
+            h = self.encoder.draw(eta, self.encoder.draw_noise(size, generator))
+            weight = self.log_prob(z, h).sum(1) + self.encoder.log_ratio(h, eta)
+            total = torch.logaddexp(total, weight)
+        return total - math.log(n_samples) - self.log_volume
+
+    @contextmanager
+    def computing_in_half_precision(self, half: bool) -> Iterator[None]:
+        """Networks in bfloat16 inside the block; weights and likelihood stay in float32."""
+        before, self.half_precision = self.half_precision, half
+        try:
+            yield
+        finally:
+            self.half_precision = before

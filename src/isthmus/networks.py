@@ -1,0 +1,341 @@
+"""The maps between data and code: fully connected, convolutional, or the user's own.
+
+A network is a plain `nn.Module` from a matrix to a matrix. An encoder takes rows (n, d) to
+(n, k·q), a decoder takes codes (n, k) to (n, d·q), where q is what the encoder part or the
+likelihood asks for per unit or feature; the q blocks lie one after the other.
+
+**Initialisation keeps unit variance through depth.** If a layer's input is φ(z) with z ~ N(0, 1),
+its pre-activation has variance 1 when the weights are N(0, g²/fan-in) with
+
+    g² = 1 / E[φ(z)²]
+
+computed here by quadrature for any φ (√2 for ReLU, which is He et al., 2015; 1 for the identity,
+which is LeCun et al., 1998). Biases start at zero. A decoder's last layer starts at zero weights,
+so that at step 0 every row is given the best constant of its likelihood (see `model`).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus._errors import InvalidParameterError
+
+
+def _gelu_slope(a: Tensor) -> Tensor:
+    density = torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi)
+    cumulative: Tensor = torch.special.ndtr(a)
+    return cumulative + a * density
+
+
+def _silu_slope(a: Tensor) -> Tensor:
+    s = torch.sigmoid(a)
+    return s * (1 + a * (1 - s))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function φ and its derivative φ′, both of the pre-activation.
+
+    The derivative is itself differentiable, because penalties on Jacobians are trained through.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+
+    @property
+    def gain(self) -> float:
+        """g = E[φ(z)²]^(−½) for z ~ N(0, 1), by 101-point Gauss-Hermite quadrature."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(101)
+        values = self.function(torch.from_numpy(nodes)).square()
+        second_moment = float((torch.from_numpy(weights) * values).sum() / weights.sum())
+        return 1 / math.sqrt(second_moment)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "identity": Activation(lambda a: a, torch.ones_like),
+    "silu": Activation(F.silu, _silu_slope),
+    "relu": Activation(F.relu, lambda a: (a > 0).to(a.dtype)),
+    "leaky_relu": Activation(F.leaky_relu, lambda a: 0.01 + 0.99 * (a > 0).to(a.dtype)),
+    "elu": Activation(F.elu, lambda a: a.clamp_max(0).exp()),
+    "gelu": Activation(F.gelu, _gelu_slope),
+    "softplus": Activation(F.softplus, torch.sigmoid),
+    "tanh": Activation(torch.tanh, lambda a: 1 - torch.tanh(a).square()),
+    "sigmoid": Activation(torch.sigmoid, lambda a: torch.sigmoid(a) * torch.sigmoid(-a)),
+    "sin": Activation(torch.sin, torch.cos),
+}
+
+
+def activation(name: str) -> Activation:
+    """The activation of this name.
+
+    Raises:
+        InvalidParameterError: There is none of this name.
+    """
+    if name not in ACTIVATIONS:
+        raise InvalidParameterError(
+            f"There is no activation named {name!r}; the names are {', '.join(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[name]
+
+
+class Decoder(Protocol):
+    """A network whose output can be set to a constant, as every decoder of a model can."""
+
+    def __call__(self, h: Tensor) -> Tensor:
+        """(n, k) to (n, d·q)."""
+
+    def begin_at(self, constant: Tensor) -> None:
+        """Make the network emit ``constant`` (d·q,) for every code."""
+
+
+def _linear(n_in: int, n_out: int, gain: float, generator: torch.Generator) -> nn.Linear:
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    _initialise(layer, n_in, gain, generator)
+    return layer
+
+
+def _convolution(n_in: int, n_out: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
+    layer: nn.Conv2d = nn.utils.skip_init(
+        nn.Conv2d, n_in, n_out, kernel_size=3, stride=stride, padding=1
+    )
+    _initialise(layer, 9 * n_in, math.sqrt(2), generator)
+    return layer
+
+
+@torch.no_grad()
+def _initialise(
+    layer: nn.Linear | nn.Conv2d, fan_in: int, gain: float, generator: torch.Generator
+) -> None:
+    layer.weight.normal_(0.0, gain / math.sqrt(fan_in), generator=generator)
+    assert layer.bias is not None
+    layer.bias.zero_()
+
+
+class MLP(nn.Module):
+    """Fully connected layers with one activation between them and none after the last.
+
+    Args:
+        widths: Sizes from input to output, at least two.
+        activation_name: A name in `ACTIVATIONS`.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], activation_name: str, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.activation_name = activation_name
+        self._activation = activation(activation_name)
+        gains = [1.0] + [self._activation.gain] * (len(widths) - 2)
+        self.layers = nn.ModuleList(
+            _linear(n_in, n_out, gain, generator)
+            for n_in, n_out, gain in zip(widths[:-1], widths[1:], gains, strict=True)
+        )
+
+    @property
+    def linear_layers(self) -> list[nn.Linear]:
+        """The layers in order, typed."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, first width) to (n, last width)."""
+        *inner, last = self.layers
+        for layer in inner:
+            x = self._activation.function(layer(x))
+        out: Tensor = last(x)
+        return out
+
+    @torch.no_grad()
+    def begin_at(self, constant: Tensor) -> None:
+        """Zero weights and this bias in the last layer."""
+        last = self.linear_layers[-1]
+        last.weight.zero_()
+        last.bias.copy_(constant)
+
+
+class TiedMLP(nn.Module):
+    """The decoder whose weights are the encoder's, transposed, layer for layer.
+
+    Only the biases are its own. For a stochastic encoder the rows of the last layer that give
+    the mean are the ones shared.
+
+    Args:
+        encoder: The network whose weights are used; it stays the owner of them.
+        n_components: Width of the code.
+    """
+
+    def __init__(self, encoder: MLP, n_components: int) -> None:
+        super().__init__()
+        # in a tuple, so that torch doesn't list the encoder's weights as this module's as well
+        self._encoder = (encoder,)
+        self._n_components = n_components
+        inputs = [layer.in_features for layer in reversed(encoder.linear_layers)]
+        self.biases = nn.ParameterList(torch.zeros(n) for n in inputs)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(n, k) to (n, d)."""
+        (encoder,) = self._encoder
+        weights = [layer.weight for layer in reversed(encoder.linear_layers)]
+        weights[0] = weights[0][: self._n_components]
+        function = activation(encoder.activation_name).function
+        for weight, bias in zip(weights[:-1], self.biases, strict=False):
+            h = function(F.linear(h, weight.T, bias))
+        return F.linear(h, weights[-1].T, self.biases[-1])
+
+    @torch.no_grad()
+    def begin_at(self, constant: Tensor) -> None:
+        """This bias in the last layer; the shared weights stay as they are."""
+        self.biases[-1].copy_(constant)
+
+
+class ConvEncoder(nn.Module):
+    """Two strided 3×3 convolutions (32 and 64 channels), then an `MLP`.
+
+    Args:
+        row_shape: Height, width and, if there are any, channels (last) of one image.
+        widths: Hidden widths and output width of the `MLP`.
+        activation_name: A name in `ACTIVATIONS`.
+        generator: Source of the initial weights.
+    """
+
+    channels = (32, 64)
+
+    def __init__(
+        self,
+        row_shape: tuple[int, ...],
+        widths: Sequence[int],
+        activation_name: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.height, self.width, self.depth = image_shape(row_shape)
+        first, second = self.channels
+        self.convolutions = nn.ModuleList(
+            [
+                _convolution(self.depth, first, 2, generator),
+                _convolution(first, second, 2, generator),
+            ]
+        )
+        self._activation = activation(activation_name)
+        features = second * quartered(self.height) * quartered(self.width)
+        self.top = MLP([features, *widths], activation_name, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, height·width·depth) to (n, last width)."""
+        image = x.view(-1, self.height, self.width, self.depth).permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            image = self._activation.function(convolution(image))
+        out: Tensor = self.top(image.flatten(1))
+        return out
+
+
+class ConvDecoder(nn.Module):
+    """The mirror of `ConvEncoder`: an `MLP`, then twice "enlarge and convolve".
+
+    Enlarging by the nearest neighbour before a convolution leaves no checkerboard
+    (Odena et al., 2016).
+
+    Args:
+        row_shape: Height, width and, if there are any, channels (last) of one image.
+        widths: Width of the code and hidden widths of the `MLP`.
+        outputs: Numbers per pixel that the likelihood asks for.
+        activation_name: A name in `ACTIVATIONS`.
+        generator: Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        row_shape: tuple[int, ...],
+        widths: Sequence[int],
+        outputs: int,
+        activation_name: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.height, self.width, self.depth = image_shape(row_shape)
+        self.outputs = outputs
+        self._activation = activation(activation_name)
+        first, second = ConvEncoder.channels
+        self._small = (second, quartered(self.height), quartered(self.width))
+        self.bottom = MLP([*widths, math.prod(self._small)], activation_name, generator)
+        self.convolutions = nn.ModuleList(
+            [
+                _convolution(second, first, 1, generator),
+                _convolution(first, self.depth * outputs, 1, generator),
+            ]
+        )
+        self.offset = nn.Parameter(torch.zeros(outputs * self.height * self.width * self.depth))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(n, k) to (n, outputs·height·width·depth)."""
+        function = self._activation.function
+        image = function(self.bottom(h)).view(-1, *self._small)
+        halves = (halved(self.height), halved(self.width))
+        image = function(self.convolutions[0](F.interpolate(image, size=halves)))
+        image = self.convolutions[1](F.interpolate(image, size=(self.height, self.width)))
+        image = image.view(-1, self.outputs, self.depth, self.height, self.width)
+        out: Tensor = image.permute(0, 1, 3, 4, 2).flatten(1) + self.offset
+        return out
+
+    @torch.no_grad()
+    def begin_at(self, constant: Tensor) -> None:
+        """Zero weights in the last convolution and this offset for each pixel."""
+        last = self.convolutions[-1]
+        assert isinstance(last, nn.Conv2d)
+        last.weight.zero_()
+        self.offset.copy_(constant)
+
+
+class Shifted(nn.Module):
+    """A user's decoder plus a learned constant, so that it too starts near the best constant.
+
+    Args:
+        module: The user's network, from (n, k) to (n, n_outputs).
+        n_outputs: Width of its output.
+    """
+
+    def __init__(self, module: nn.Module, n_outputs: int) -> None:
+        super().__init__()
+        self.module = module
+        self.offset = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(n, k) to (n, n_outputs)."""
+        out: Tensor = self.module(h) + self.offset
+        return out
+
+    @torch.no_grad()
+    def begin_at(self, constant: Tensor) -> None:
+        """Set the offset; the user's weights stay as they are."""
+        self.offset.copy_(constant)
+
+
+def image_shape(row_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Height, width and channels of one image of this shape.
+
+    Raises:
+        InvalidParameterError: The rows are not images.
+    """
+    if len(row_shape) not in (2, 3):
+        raise InvalidParameterError(
+            "network='conv' needs images (N, H, W) or (N, H, W, C), but each row here has shape "
+            f"{row_shape}. Reshape the data, or use network='mlp'."
+        )
+    height, width, *channels = row_shape
+    return height, width, channels[0] if channels else 1
+
+
+def halved(size: int) -> int:
+    """The size that is left of ``size`` after one convolution with stride 2."""
+    return (size + 1) // 2
+
+
+def quartered(size: int) -> int:
+    """The size that is left of ``size`` after two convolutions with stride 2."""
+    return halved(halved(size))

@@ -1,0 +1,112 @@
+"""The one sentence:
+
+    J(x) = − log p(x | h) + KL(p(h | x̃) ‖ p(h)) + Σ λ_k Ω_k ,   h ~ p(h | x̃),  x̃ ~ C(x̃ | x)
+
+The usual, the variational, the denoising, the contractive and the hashing autoencoder are five
+choices of its four parts: likelihood and code (held by the model), corruption and penalties (held
+here). Every term is a number per example; nothing is reduced until the training loop does it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isthmus.corruptions import Corruption, corrupt
+from isthmus.model import Model
+from isthmus.penalties import Maps, Penalty
+
+
+@dataclass(frozen=True)
+class Terms:
+    """J, term by term, for each row of a batch.
+
+    Attributes:
+        nll: −log p(x | h) in the user's units, nats, (n,).
+        kl: KL(p(h | x̃) ‖ p(h)), nats, (n,); None for a code without a prior.
+        kl_cost: What is minimised in its place (weighted, with free bits), (n,) or None.
+        penalties: λ_k Ω_k by name, each (n,).
+    """
+
+    nll: Tensor
+    kl: Tensor | None
+    kl_cost: Tensor | None
+    penalties: dict[str, Tensor]
+
+    def total(self) -> Tensor:
+        """J for each row, (n,)."""
+        total = self.nll if self.kl_cost is None else self.nll + self.kl_cost
+        for value in self.penalties.values():
+            total = total + value
+        return total
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Corruption and penalties: what the training adds to a model.
+
+    Attributes:
+        corruptions: Applied one after the other to what the encoder sees.
+        penalties: Each adds its own term.
+    """
+
+    corruptions: tuple[Corruption, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+
+    def in_units(self, unit: float) -> "Objective":
+        """The same objective for data that are divided by ``unit``."""
+        return Objective(
+            tuple(corruption.in_units(unit) for corruption in self.corruptions),
+            tuple(penalty.in_units(unit) for penalty in self.penalties),
+        )
+
+    def __call__(
+        self, model: Model, z: Tensor, generator: torch.Generator, progress: float = 1.0
+    ) -> Terms:
+        """The terms of J for a batch.
+
+        Args:
+            model: The model.
+            z: Scaled rows (n, d).
+            generator: Source of corruption and of noise in the code.
+            progress: The part of the training that is done, in [0, 1].
+        """
+        encoder = model.encoder
+        entered = model.enter(z)
+        eta = model.encode(corrupt(self.corruptions, entered, model.entry_width, generator))
+        noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
+        h = encoder.draw(eta, noise, progress)
+        kl = encoder.kl(eta) if encoder.stochastic else None
+        return Terms(
+            nll=model.nll(z, h),
+            kl=None if kl is None else kl.sum(1),
+            kl_cost=None if kl is None else encoder.kl_objective(kl),
+            penalties=self._penalties(model, entered, h),
+        )
+
+    def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:
+        if not self.penalties:
+            return {}
+        maps = Maps(
+            encoder=model.encoder_network,
+            n_components=model.shape.n_components,
+            mean_activation=model.encoder.mean_activation,
+            code=lambda x: model.encoder.mean(model.encode(x)),
+            reconstruct=lambda x: model.likelihood.mean(
+                model.decode(model.encoder.mean(model.encode(x)))
+            ),
+        )
+        return {
+            name: penalty(entered, h, maps)
+            for name, penalty in zip(self.penalty_names, self.penalties, strict=True)
+        }
+
+    @property
+    def penalty_names(self) -> list[str]:
+        """A name for each penalty; of two of a kind, the second one has a number."""
+        names: list[str] = []
+        for penalty in self.penalties:
+            kind = type(penalty).__name__
+            count = sum(name.split("_")[0] == kind for name in names)
+            names.append(kind if not count else f"{kind}_{count + 1}")
+        return names

@@ -1,0 +1,93 @@
+"""`isthmus info` of models and of data."""
+
+import numpy as np
+import pytest
+from cli_cases import NAMES
+
+from isthmus import load
+
+
+def test_a_model(run, files):
+    path = files / "table.safetensors"
+    said = run("info", path).json
+    twin = load(path)
+    assert said["format"] == 1
+    assert said["estimator"] == "Autoencoder"
+    assert said["likelihood"]["kind"] == "Gaussian"
+    assert said["params"]["encoder"] == "gaussian"
+    assert said["params"]["hidden"] == [8]
+    assert (said["columns"], said["names"]) == (5, NAMES)
+    assert said["bytes"] == path.stat().st_size
+    assert said["training"]["epochs"] == 2
+    best = min(epoch.validation_nll for epoch in twin.history_)
+    assert said["training"]["validation_nll"] == best
+
+
+@pytest.mark.parametrize("ending", ["npy", "csv", "parquet", "feather", "arrow"])
+def test_data(run, files, table, ending):
+    said = run("info", files / f"table.{ending}").json
+    assert (said["rows"], said["columns"], said["row_shape"]) == (60, 5, [5])
+    assert said["names"] == (None if ending == "npy" else NAMES)
+    assert said["dtype"] == "float64"
+    assert (said["minimum"], said["maximum"]) == (table.min(), table.max())
+    assert said["missing_values"] == said["infinite_values"] == 0
+    assert said["constant_columns"] == {"count": 0, "first": []}
+    assert said["likelihood"] == "gaussian"
+
+
+def test_a_folder_of_images(run, files, images):
+    said = run("info", files / "images").json
+    assert (said["rows"], said["row_shape"], said["dtype"]) == (40, [6, 7], "uint8")
+    assert (said["minimum"], said["maximum"]) == (images.min(), images.max())
+    assert said["likelihood"] == "gaussian_shared"
+
+
+def test_a_member_of_an_archive(run, files):
+    assert run("info", files / "table.npz", "--key", "second").json["columns"] == 3
+    assert (
+        "--key is for an .npz file" in run("info", files / "table.safetensors", "--key", "x").line
+    )
+
+
+def test_constant_missing_and_infinite_values(run, tmp_path):
+    (tmp_path / "gaps.csv").write_text("a,b,c,d\n1,2,,0.5\n1,,,inf\n1,4,,0.5\n")
+    said = run("info", tmp_path / "gaps.csv").json
+    assert said["missing_values"] == 4
+    assert said["missing_columns"] == {"count": 2, "first": ["b", "c"]}
+    assert (said["infinite_values"], said["infinite_columns"]["first"]) == (1, ["d"])
+    assert said["constant_columns"]["first"] == ["a"]
+    assert (said["minimum"], said["maximum"]) == (0.5, None)
+    assert said["likelihood"] is None
+
+
+def test_constant_columns_by_position(run, tmp_path):
+    np.save(tmp_path / "x.npy", np.column_stack([np.arange(9.0) / 7, np.full(9, 0.1)]))
+    assert run("info", tmp_path / "x.npy").json["constant_columns"] == {"count": 1, "first": [1]}
+
+
+def test_counts_and_bits(run, tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "bits.npy", rng.integers(0, 2, (50, 3)))
+    np.save(tmp_path / "counts.npy", rng.poisson(3.0, (500, 3)))
+    assert run("info", tmp_path / "bits.npy").json["likelihood"] == "bernoulli"
+    assert run("info", tmp_path / "counts.npy").json["likelihood"] == "poisson"
+
+
+def test_what_is_neither_is_refused(run, files, tmp_path):
+    assert "none.safetensors" in run("info", tmp_path / "none.safetensors").line
+    (tmp_path / "m.safetensors").write_bytes(b"12345678")
+    ended = run("info", tmp_path / "m.safetensors")
+    assert ended.code == 2
+    assert "not a model file" in ended.line
+    (tmp_path / "text.csv").write_text("a,b\n1,x\n2,y\n")
+    assert "'b'" in run("info", tmp_path / "text.csv").line
+
+
+def test_a_card_that_lacks_a_part_is_refused(run, tmp_path):
+    from isthmus.saving import write_model
+
+    path = tmp_path / "m.safetensors"
+    write_model(path, {"params": {}}, {})
+    ended = run("info", path)
+    assert ended.code == 2
+    assert "has a card without 'fitted'" in ended.line

@@ -1,0 +1,234 @@
+"""Problems whose answer is known in closed form.
+
+Each is a frozen object that draws its data and gives the truth, so that a test reads as a
+sentence: fit this, compare with that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.stats as st
+import torch
+from scipy.optimize import brentq, minimize
+from scipy.special import entr, gammaln, xlogy
+
+from isthmus import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    Gaussian,
+    Laplace,
+    Multinomial,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    ZeroInflatedNegativeBinomial,
+)
+from isthmus.encoders import Deterministic, Encoder
+from isthmus.likelihoods import Likelihood
+from isthmus.model import Model, Shape
+from isthmus.networks import MLP
+
+
+@dataclass(frozen=True)
+class LinearGaussian:
+    """x = W h + b + σ ε with h ~ N(0, I): what PCA and probabilistic PCA describe exactly.
+
+    Attributes:
+        n_features: d.
+        n_components: k.
+        noise: σ.
+        n_rows: n.
+        seed: Of W, b and the rows.
+    """
+
+    n_features: int = 10
+    n_components: int = 3
+    noise: float = 0.3
+    n_rows: int = 2000
+    seed: int = 0
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seed)
+        weights = rng.normal(size=(self.n_features, self.n_components))
+        codes = rng.normal(size=(self.n_rows, self.n_components))
+        noise = self.noise * rng.normal(size=(self.n_rows, self.n_features))
+        return codes @ weights.T + rng.normal(size=self.n_features) + noise
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of the rows at hand, (d, d): what a model fitted to them should know."""
+        return np.cov(self.rows, rowvar=False, bias=True)
+
+    def wiener(self, std: float) -> np.ndarray:
+        """The best linear denoiser's matrix Σ(Σ + σ²I)⁻¹ for Gaussian noise of this std."""
+        identity = np.eye(self.n_features)
+        return self.covariance @ np.linalg.inv(self.covariance + std**2 * identity)
+
+
+def make_model(
+    rows: torch.Tensor,
+    likelihood: Likelihood,
+    encoder: Encoder | None = None,
+    n_components: int = 3,
+    hidden: tuple[int, ...] = (8,),
+    activation: str = "tanh",
+    seed: int = 0,
+    scale: torch.Tensor | None = None,
+) -> Model:
+    """An untrained model for rows that are divided by ``scale`` already."""
+    encoder = encoder or Deterministic()
+    generator = torch.Generator().manual_seed(seed)
+    d = rows.shape[1]
+    traits = likelihood.traits
+    n_inputs = d * (traits.outputs if traits.entry == "one_hot" else 1)
+    down = MLP([n_inputs, *hidden, n_components * encoder.outputs], activation, generator)
+    up = MLP([n_components, *hidden[::-1], d * traits.outputs], activation, generator)
+    start = likelihood.start(rows.double())
+    shape = Shape(d, n_components)
+    scale = torch.ones(d) if scale is None else scale
+    return Model(likelihood, encoder, (down, up), shape, start, torch.zeros(d), scale)
+
+
+def wake(model: Model, size: float = 0.5, seed: int = 1) -> Model:
+    """The same model in float64 with noise on every weight, so that its code matters."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            noise = torch.empty(weight.shape, dtype=torch.float64).normal_(generator=generator)
+            weight.add_(size * noise.to(weight))
+    return model.double()
+
+
+# ---- the nll of the best constant, which is where training starts -------------------------------
+
+
+def least_nll(likelihood: Likelihood, x: np.ndarray) -> float:
+    """min over constants η of the mean over rows of −Σ_j log p(x_j | η_j), x (n, d).
+
+    In closed form where there is one: the entropy of the distribution that was fitted to each
+    column, summed. Else by scipy's optimiser on scipy's log-probabilities.
+    """
+    return float(_LEAST[type(likelihood)](likelihood, x))
+
+
+def _pooled(likelihood: Likelihood, column: np.ndarray) -> np.ndarray:
+    """One number per feature, or their mean for each feature."""
+    shared = likelihood.scale == "shared"
+    return np.full_like(column, column.mean()) if shared else column
+
+
+def _gaussian(likelihood: Gaussian, x: np.ndarray) -> float:
+    if not isinstance(likelihood.scale, str):
+        sigma = likelihood.scale
+        entropy = 0.5 * np.log(2 * np.pi * sigma**2) + x.var(0) / (2 * sigma**2)
+        return entropy.sum()
+    variance = _pooled(likelihood, x.var(0))
+    return 0.5 * np.log(2 * np.pi * np.e * variance).sum()
+
+
+def _laplace(likelihood: Laplace, x: np.ndarray) -> float:
+    deviation = np.abs(x - np.median(x, axis=0)).mean(0)
+    return (1 + np.log(2 * _pooled(likelihood, deviation))).sum()
+
+
+def _bernoulli(likelihood: Bernoulli, x: np.ndarray) -> float:
+    return (entr(x.mean(0)) + entr(1 - x.mean(0))).sum()
+
+
+def _categorical(likelihood: Categorical, x: np.ndarray) -> float:
+    levels = np.arange(likelihood.levels)
+    return entr((x[..., None] == levels).mean(0)).sum()
+
+
+def _poisson(likelihood: Poisson, x: np.ndarray) -> float:
+    mean = x.mean(0)
+    return (mean - xlogy(mean, mean) + gammaln(x + 1).mean(0)).sum()
+
+
+def _multinomial(likelihood: Multinomial, x: np.ndarray) -> float:
+    words = x.sum(0)
+    spread = gammaln(x + 1).sum(1) - gammaln(x.sum(1) + 1) - x @ np.log(words / words.sum())
+    return spread.mean()
+
+
+def _continuous_bernoulli(likelihood: ContinuousBernoulli, x: np.ndarray) -> float:
+    def entropy(mean: float) -> float:
+        eta = brentq(lambda e: 1 / -np.expm1(-e) - 1 / e - mean, -500, 499.9)
+        return np.log(np.expm1(eta) / eta) - eta * mean
+
+    return sum(entropy(mean) for mean in x.mean(0))
+
+
+def _searched(
+    log_prob: Callable[..., np.ndarray], x: np.ndarray, sizes: Sequence[int], begin: np.ndarray
+) -> float:
+    def nll(flat: np.ndarray) -> float:
+        return -log_prob(x, *np.split(flat, np.cumsum(sizes)[:-1])).sum(1).mean()
+
+    return minimize(nll, begin, jac="3-point", method="BFGS", options={"gtol": 1e-6}).fun
+
+
+def _student(likelihood: StudentT, x: np.ndarray) -> float:
+    d = x.shape[1]
+    spread = 1 if likelihood.scale == "shared" else d
+    begin = [np.median(x, axis=0), np.log(x.std(0)[:spread])]
+    if not isinstance(likelihood.df, str):
+        return _searched(
+            lambda x, mean, log_scale: st.t.logpdf(x, likelihood.df, mean, np.exp(log_scale)),
+            x, (d, spread), np.concatenate(begin),
+        )  # fmt: skip
+    return _searched(
+        lambda x, mean, log_scale, log_df: st.t.logpdf(x, np.exp(log_df), mean, np.exp(log_scale)),
+        x, (d, spread, d), np.concatenate([*begin, np.ones(d)]),
+    )  # fmt: skip
+
+
+def _negative_binomial(likelihood: NegativeBinomial, x: np.ndarray) -> float:
+    def log_prob(x: np.ndarray, log_mean: np.ndarray, log_theta: np.ndarray) -> np.ndarray:
+        theta = np.exp(log_theta)
+        return st.nbinom.logpmf(x, theta, theta / (theta + np.exp(log_mean)))
+
+    d = x.shape[1]
+    thetas = 1 if likelihood.dispersion == "shared" else d
+    return _searched(log_prob, x, (d, thetas), np.append(np.log(x.mean(0)), np.zeros(thetas)))
+
+
+def _zero_inflated(likelihood: ZeroInflatedNegativeBinomial, x: np.ndarray) -> float:
+    def log_prob(
+        x: np.ndarray, log_mean: np.ndarray, log_theta: np.ndarray, logit: np.ndarray
+    ) -> np.ndarray:
+        theta = np.exp(log_theta)
+        inner = st.nbinom.logpmf(x, theta, theta / (theta + np.exp(log_mean)))
+        inner = inner + st.logistic.logsf(logit)
+        return np.where(x == 0, np.logaddexp(st.logistic.logcdf(logit), inner), inner)
+
+    d = x.shape[1]
+    thetas = 1 if likelihood.dispersion == "shared" else d
+    # the likelihood has more than one maximum where few zeros are extra
+    return min(
+        _searched(
+            log_prob,
+            x,
+            (d, thetas, d),
+            np.concatenate([np.log(x.mean(0)), np.zeros(thetas), np.full(d, logit)]),
+        )
+        for logit in (-6.0, -1.0)
+    )
+
+
+_LEAST: dict[type[Likelihood], Callable[..., float]] = {
+    Gaussian: _gaussian,
+    Laplace: _laplace,
+    StudentT: _student,
+    Bernoulli: _bernoulli,
+    ContinuousBernoulli: _continuous_bernoulli,
+    Categorical: _categorical,
+    Poisson: _poisson,
+    NegativeBinomial: _negative_binomial,
+    ZeroInflatedNegativeBinomial: _zero_inflated,
+    Multinomial: _multinomial,
+}

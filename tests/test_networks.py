@@ -1,0 +1,86 @@
+"""Networks start with unit variance at every depth, and know the shapes they promise."""
+
+import math
+
+import pytest
+import torch
+from scipy.integrate import quad
+
+from isthmus import InvalidParameterError
+from isthmus.networks import ACTIVATIONS, MLP, ConvDecoder, ConvEncoder, TiedMLP, activation
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gain_is_the_integral(name):
+    def integrand(z: float) -> float:
+        value = float(activation(name).function(torch.tensor(z, dtype=torch.float64)))
+        return value**2 * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+
+    second_moment = quad(integrand, -12, 0)[0] + quad(integrand, 0, 12)[0]
+    assert activation(name).gain == pytest.approx(second_moment**-0.5, rel=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_pre_activations_have_unit_variance_through_depth(name):
+    x = torch.randn(64, 256, generator=generator(100))
+    nets = [MLP([256] * 9, name, generator(seed)).linear_layers for seed in range(20)]
+    streams = [x] * len(nets)
+    for depth in range(8):
+        before = [layers[depth](z) for layers, z in zip(nets, streams, strict=True)]
+        assert 0.8 < float(torch.stack(before).square().mean()) < 1.25, depth
+        streams = [activation(name).function(a) for a in before]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivative_is_autograds_and_is_differentiable(name):
+    a = torch.linspace(-4, 4, 50, dtype=torch.float64).add(0.01).requires_grad_()
+    (truth,) = torch.autograd.grad(activation(name).function(a).sum(), a)
+    slope = activation(name).derivative(a)
+    torch.testing.assert_close(slope, truth, rtol=1e-10, atol=1e-12)
+    if slope.requires_grad:
+        assert torch.autograd.gradcheck(activation(name).derivative, (a,))
+
+
+def test_a_decoder_begins_at_a_constant():
+    constant = torch.arange(12.0)
+    for net in (
+        MLP([3, 8, 12], "silu", generator()),
+        ConvDecoder((2, 2, 3), [3, 8], 1, "silu", generator()),
+    ):
+        net.begin_at(constant)
+        torch.testing.assert_close(net(torch.randn(5, 3)), constant.expand(5, 12))
+
+
+def test_tied_decoder_uses_the_encoders_transposed_weights():
+    encoder = MLP([6, 4, 2 * 3], "tanh", generator())
+    decoder = TiedMLP(encoder, 3)
+    assert {name for name, _ in decoder.named_parameters()} == {"biases.0", "biases.1"}
+    first, second = encoder.linear_layers
+    h = torch.randn(5, 3)
+    truth = torch.tanh(h @ second.weight[:3]) @ first.weight
+    torch.testing.assert_close(decoder(h), truth)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (28, 28, 1), (5, 6, 3), (1, 1)])
+def test_convolutional_pair_keeps_any_image_size(shape):
+    d = math.prod(shape)
+    encoder = ConvEncoder(shape, [16, 4], "silu", generator())
+    decoder = ConvDecoder(shape, [4, 16], 2, "silu", generator())
+    codes = encoder(torch.randn(3, d))
+    assert codes.shape == (3, 4)
+    assert decoder(codes).shape == (3, 2 * d)
+
+
+def test_convolutions_refuse_rows_that_are_not_images():
+    with pytest.raises(InvalidParameterError, match="network='mlp'"):
+        ConvEncoder((64,), [4], "silu", generator())
+
+
+def test_unknown_activation_is_refused_with_the_names():
+    with pytest.raises(InvalidParameterError, match="silu"):
+        activation("swish")

@@ -1,0 +1,240 @@
+"""Ω(h, x): against straightforward numpy, and in whatever units the data are."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import kl_div
+
+from isthmus import L1, Balance, Contractive, InvalidParameterError, KLSparsity
+from isthmus._registry import to_card
+from isthmus.networks import MLP
+from isthmus.penalties import PENALTIES, Maps
+
+N, D, K = 12, 7, 3
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def rows() -> torch.Tensor:
+    return torch.randn(N, D, dtype=torch.float64, generator=generator(1))
+
+
+def network(widths=(D, 5, K), name="tanh") -> MLP:
+    return MLP(widths, name, generator(2)).double()
+
+
+def maps(encoder: torch.nn.Module, mean_activation: str = "sigmoid") -> Maps:
+    function = torch.sigmoid if mean_activation == "sigmoid" else lambda a: a
+    back = torch.randn(K, D, dtype=torch.float64, generator=generator(3))
+    return Maps(
+        encoder=encoder,
+        n_components=K,
+        mean_activation=mean_activation,
+        code=lambda x: function(encoder(x)),
+        reconstruct=lambda x: torch.sin(function(encoder(x)) @ back),
+    )
+
+
+def evaluate(penalty, x=None, mean_activation="sigmoid") -> tuple[np.ndarray, np.ndarray]:
+    """Ω and the code it was given."""
+    x, known = rows() if x is None else x, maps(network(), mean_activation)
+    h = known.code(x)
+    return penalty(x, h, known).detach().numpy(), h.detach().numpy()
+
+
+# ---- values -------------------------------------------------------------------------------------
+
+
+def test_l1_is_the_sum_of_absolute_values():
+    value, h = evaluate(L1(0.3), mean_activation="identity")
+    np.testing.assert_allclose(value, 0.3 * np.abs(h).sum(1), rtol=1e-12)
+
+
+def test_kl_sparsity_is_the_divergence_of_the_batch_activity_in_every_row():
+    value, h = evaluate(KLSparsity(0.7, target=0.2))
+    rho, activity = 0.2, h.mean(0)
+    divergence = kl_div(rho, activity) + kl_div(1 - rho, 1 - activity)
+    np.testing.assert_allclose(value, np.full(N, 0.7 * divergence.sum()), rtol=1e-12)
+
+
+def test_kl_sparsity_is_zero_at_its_target_only():
+    known = maps(network())
+    for activity in (0.05, 0.06, 0.04, 0.9):
+        h = torch.full((N, K), activity, dtype=torch.float64)
+        value = float(KLSparsity(1.0, target=0.05)(rows(), h, known)[0])
+        assert (value < 1e-12) == (activity == 0.05)
+        assert value > -1e-12
+
+
+@pytest.mark.parametrize("logit", [-80.0, -40.0, -20.0, 0.0, 10.0])
+def test_kl_sparsity_wakes_units_that_are_nearly_always_off(logit):
+    """d/dη [ρ log ρ/ρ̂ + …] = ρ̂ − ρ for a sigmoid unit that is the same in all rows."""
+    eta = torch.full((4, 1), logit, requires_grad=True)
+    value = KLSparsity(1.0, target=0.05)(rows(), torch.sigmoid(eta), maps(network()))
+    value.mean().backward()
+    truth = 1 / (1 + math.exp(-logit)) - 0.05
+    assert float(eta.grad.sum()) == pytest.approx(truth, rel=1e-3)
+
+
+def test_kl_sparsity_is_finite_where_a_unit_is_stuck():
+    for activity in (0.0, 1.0):
+        h = torch.full((4, 2), activity, requires_grad=True)
+        value = KLSparsity()(rows(), h, maps(network()))
+        value.sum().backward()
+        assert torch.isfinite(value).all()
+        assert torch.isfinite(h.grad).all()
+
+
+def test_balance_is_the_squared_means_and_the_squared_correlations():
+    value, h = evaluate(Balance(0.4))
+    signs = 2 * h - 1
+    moment = signs.T @ signs / N
+    off_diagonal = moment - np.diag(np.diag(moment))
+    truth = 0.4 * ((signs.mean(0) ** 2).sum() + (off_diagonal**2).sum())
+    np.testing.assert_allclose(value, np.full(N, truth), rtol=1e-12)
+
+
+def test_balance_is_zero_for_bits_that_waste_nothing_and_one_each_for_wasted_ones():
+    every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * K).double()
+    known = maps(network())
+    assert float(Balance(1.0)(every, every, known)[0]) == 0
+    stuck = every.clone()
+    stuck[:, 0] = 1
+    assert float(Balance(1.0)(stuck, stuck, known)[0]) == 1
+    copied = every.clone()
+    copied[:, 0] = copied[:, 1]
+    assert float(Balance(1.0)(copied, copied, known)[0]) == 2
+
+
+def jacobians(function, x: torch.Tensor) -> np.ndarray:
+    """(n, k, d) by plain autograd, row by row."""
+    found = [
+        torch.autograd.functional.jacobian(lambda r: function(r.unsqueeze(0)).squeeze(0), row)
+        for row in x
+    ]
+    return torch.stack(found).numpy()
+
+
+@pytest.mark.parametrize("of", ["encoder", "reconstruction"])
+@pytest.mark.parametrize("output", ["identity", "sigmoid"])
+def test_contractive_is_the_squared_norm_of_the_jacobian(of, output):
+    known = maps(network(), output)
+    value = Contractive(0.6, of=of)(rows(), known.code(rows()), known).detach().numpy()
+    function = known.code if of == "encoder" else known.reconstruct
+    truth = 0.6 * (jacobians(function, rows()) ** 2).sum((1, 2))
+    np.testing.assert_allclose(value, truth, rtol=1e-10)
+
+
+def test_contractive_sees_through_any_module():
+    module = torch.nn.Sequential(
+        torch.nn.Linear(D, 6), torch.nn.Softplus(), torch.nn.Linear(6, K)
+    ).double()
+    known = maps(module)
+    value = Contractive(1.0)(rows(), known.code(rows()), known).detach().numpy()
+    np.testing.assert_allclose(value, (jacobians(known.code, rows()) ** 2).sum((1, 2)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_penalty_is_a_number_per_row_with_its_weight_in_it(name):
+    part = PENALTIES[name]
+    value, _ = evaluate(part)
+    assert value.shape == (N,)
+    assert (value >= 0).all()
+    twice, _ = evaluate(type(part)(weight=2 * part.weight))
+    np.testing.assert_allclose(twice, 2 * value, rtol=1e-12)
+    assert (evaluate(type(part)(weight=0.0))[0] == 0).all()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_penalty_reaches_the_weights(name):
+    known = maps(network())
+    PENALTIES[name](rows(), known.code(rows()), known).mean().backward()
+    for weight in known.encoder.parameters():
+        assert torch.isfinite(weight.grad).all()
+    assert known.encoder.linear_layers[0].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_one_row_is_enough(name):
+    value, _ = evaluate(PENALTIES[name], x=rows()[:1])
+    assert np.isfinite(value).all()
+
+
+# ---- units --------------------------------------------------------------------------------------
+
+
+class Rescaled(torch.nn.Module):
+    """f(unit · z): the same map for data that were divided by ``unit``."""
+
+    def __init__(self, module: torch.nn.Module, unit: float) -> None:
+        super().__init__()
+        self.module, self.unit = module, unit
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.module(self.unit * z)
+
+
+@pytest.mark.parametrize("name", ["l1", "kl_sparsity", "balance", "contractive"])
+@pytest.mark.parametrize("unit", [0.01, 7.0])
+def test_a_penalty_is_the_same_whatever_unit_the_network_works_in(name, unit):
+    part, inner = PENALTIES[name], network()
+    plain, scaled = maps(inner), maps(Rescaled(inner, unit))
+    one = part(rows(), plain.code(rows()), plain)
+    two = part.in_units(unit)(rows() / unit, scaled.code(rows() / unit), scaled)
+    torch.testing.assert_close(one, two, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("unit", [0.01, 7.0])
+def test_contraction_of_the_reconstruction_has_no_unit(unit):
+    part, inner = Contractive(0.3, of="reconstruction"), network()
+    plain, scaled = maps(inner), maps(Rescaled(inner, unit))
+    inside = Maps(
+        scaled.encoder, K, "sigmoid", scaled.code, lambda z: scaled.reconstruct(z) / unit
+    )
+    one = part(rows(), plain.code(rows()), plain)
+    two = part.in_units(unit)(rows() / unit, scaled.code(rows() / unit), inside)
+    torch.testing.assert_close(one, two, rtol=1e-10, atol=0)
+
+
+# ---- refusals and values ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [KLSparsity(), Balance()], ids=repr)
+def test_penalties_on_activities_refuse_codes_that_are_no_activities(part):
+    with pytest.raises(InvalidParameterError, match=rf"{type(part).__name__}.*sigmoid"):
+        evaluate(part, mean_activation="identity")
+
+
+@pytest.mark.parametrize("kind", [Contractive, L1, KLSparsity, Balance])
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan, "1", None, True])
+def test_a_weight_outside_its_range_is_refused(kind, weight):
+    with pytest.raises(InvalidParameterError, match=f"{kind.__name__}'s weight"):
+        kind(weight)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: Contractive(of="decoder"), "of"),
+        (lambda: Contractive(method="fast"), "method"),
+        (lambda: KLSparsity(target=0.0), "target"),
+        (lambda: KLSparsity(target=1.0), "target"),
+        (lambda: KLSparsity(target=None), "target"),
+    ],
+)
+def test_other_arguments_outside_their_range_are_refused(make, word):
+    with pytest.raises(InvalidParameterError, match=f"'s {word} must"):
+        make()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_parts_are_values(name):
+    part = PENALTIES[name]
+    assert part == PENALTIES[name]
+    assert hash(part) == hash(PENALTIES[name])
+    assert PENALTIES.from_card(json.loads(json.dumps(to_card(part)))) == part

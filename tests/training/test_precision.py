@@ -1,0 +1,88 @@
+"""Where to compute and how finely: half precision changes nothing beyond noise."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from isthmus import Autoencoder, Gaussian, InvalidParameterError
+from isthmus.networks import MLP
+from isthmus.training import find_device, precision, require_precision
+from isthmus.training.precision import products_per_row, wants_half_precision
+from tests.problems import make_model
+from tests.training.stubs import data
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = load_digits().images.astype(np.uint8) * 15
+    return images[:1400], images[1400:]
+
+
+HOW = {
+    "usual": {},
+    "variational": {"encoder": "gaussian"},
+    "bits": {"likelihood": "continuous_bernoulli"},
+}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_half_precision_gives_the_same_held_out_loss(digits, how):
+    train, test = digits
+    how = {"n_components": 16, "hidden": (128,), "max_epochs": 15, "random_state": 0, **how}
+    full = Autoencoder(**how, precision="float32").fit(train)
+    half = Autoencoder(**how, precision="bfloat16").fit(train)
+    assert half.score(test) == pytest.approx(full.score(test), rel=0.01)
+    assert half.history_[-1].nll == pytest.approx(full.history_[-1].nll, rel=0.01)
+    assert not np.array_equal(half.transform(test), full.transform(test))  # it was another way
+    for model in (full, half):
+        assert all(weight.dtype == torch.float32 for weight in model.model_.parameters())
+
+
+def test_the_networks_compute_in_half_precision_and_the_likelihood_does_not(monkeypatch):
+    seen = {"layer": set(), "likelihood": set()}
+    forward, log_prob = MLP.forward, Gaussian._nll
+
+    def watched_forward(self, x):
+        out = forward(self, x)
+        seen["layer"].add(out.dtype)
+        return out
+
+    def watched_nll(self, x, eta):
+        seen["likelihood"] |= {x.dtype, *(each.dtype for each in eta)}
+        return log_prob(self, x, eta)
+
+    monkeypatch.setattr(MLP, "forward", watched_forward)
+    monkeypatch.setattr(Gaussian, "_nll", watched_nll)
+    model = Autoencoder(2, hidden=(8,), precision="bfloat16", max_epochs=1, validation_fraction=0)
+    model.fit(np.random.default_rng(0).normal(size=(30, 4)))
+    assert torch.bfloat16 in seen["layer"]
+    assert seen["likelihood"] == {torch.float32}
+    seen["layer"].clear()
+    model.transform(np.zeros((3, 4), np.float32))
+    assert seen["layer"] == {torch.float32}
+
+
+def test_auto_asks_for_hardware_and_for_work(monkeypatch):
+    model = make_model(data(), Gaussian(), n_components=3, hidden=(8,))
+    assert products_per_row(model) == 5 * 8 + 8 * 3 + 3 * 8 + 8 * 5
+    for able in (True, False):
+        monkeypatch.setattr(precision, "multiplies_half_precision", lambda device, able=able: able)
+        assert not wants_half_precision("auto", model, 256)
+        assert wants_half_precision("auto", model, 10**6) is able
+        assert wants_half_precision("bfloat16", model, 1)
+        assert not wants_half_precision("float32", model, 10**6)
+
+
+def test_names():
+    assert require_precision("auto") == "auto"
+    with pytest.raises(InvalidParameterError, match="one of auto, float32, bfloat16; got 'half'"):
+        require_precision("half")
+    assert find_device("cpu") == torch.device("cpu")
+    assert find_device("auto").type in ("cpu", "cuda")
+    for wrong in ("gpu", "cuda:99", 7.5, None):
+        with pytest.raises(
+            InvalidParameterError, match="device must be 'auto', 'cpu' or"
+        ) as caught:
+            find_device(wrong)
+        assert "\n" not in str(caught.value)
