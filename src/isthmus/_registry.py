@@ -1,6 +1,6 @@
 """One registry per family: the names that users, the command line, docs and tests all read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -11,6 +11,16 @@ import numpy as np
 from isthmus._errors import FileFormatError, InvalidParameterError, UnsupportedTypeError
 
 T = TypeVar("T")
+
+
+def unknown_name(family: str, name: object, names: Iterable[str]) -> InvalidParameterError:
+    """The refusal of a name that no member of a family has, with the nearest one that has."""
+    known = list(names)
+    near = get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return InvalidParameterError(
+        f"There is no {family} named {name!r}; the names are {', '.join(known)}.{hint}"
+    )
 
 
 class Registry(Generic[T]):
@@ -62,12 +72,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._members:
-            near = get_close_matches(name, self._members, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InvalidParameterError(
-                f"There is no {self.family} named {name!r}; "
-                f"the names are {', '.join(self._members)}.{hint}"
-            )
+            raise unknown_name(self.family, name, self._members)
         return self._members[name]()
 
     def classes(self) -> dict[str, type[T]]:

@@ -17,6 +17,7 @@ so that at step 0 every row is given the best constant of its likelihood (see `m
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
+from isthmus._registry import unknown_name
 
 
 def _gelu_slope(a: Tensor) -> Tensor:
@@ -51,10 +53,16 @@ class Activation:
     @property
     def gain(self) -> float:
         """g = E[φ(z)²]^(−½) for z ~ N(0, 1), by 101-point Gauss-Hermite quadrature."""
-        nodes, weights = np.polynomial.hermite_e.hermegauss(101)
-        values = self.function(torch.from_numpy(nodes)).square()
-        second_moment = float((torch.from_numpy(weights) * values).sum() / weights.sum())
+        nodes, weights = _quadrature()
+        second_moment = float((weights * self.function(nodes).square()).sum())
         return 1 / math.sqrt(second_moment)
+
+
+@cache
+def _quadrature() -> tuple[Tensor, Tensor]:
+    """Nodes and weights of E[f(z)], z ~ N(0, 1)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(101)
+    return torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -78,9 +86,7 @@ def activation(name: str) -> Activation:
         InvalidParameterError: There is none of this name.
     """
     if name not in ACTIVATIONS:
-        raise InvalidParameterError(
-            f"There is no activation named {name!r}; the names are {', '.join(ACTIVATIONS)}."
-        )
+        raise unknown_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
 
@@ -94,16 +100,28 @@ class Decoder(Protocol):
         """Make the network emit ``constant`` (d·q,) for every code."""
 
 
+class _Linear(nn.Linear):
+    """Without torch's own initialisation, which draws from the global state."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: see `_initialise`."""
+
+
+class _Conv2d(nn.Conv2d):
+    """Without torch's own initialisation, which draws from the global state."""
+
+    def reset_parameters(self) -> None:
+        """Nothing: see `_initialise`."""
+
+
 def _linear(n_in: int, n_out: int, gain: float, generator: torch.Generator) -> nn.Linear:
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    layer = _Linear(n_in, n_out)
     _initialise(layer, n_in, gain, generator)
     return layer
 
 
 def _convolution(n_in: int, n_out: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
-    layer: nn.Conv2d = nn.utils.skip_init(
-        nn.Conv2d, n_in, n_out, kernel_size=3, stride=stride, padding=1
-    )
+    layer = _Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1)
     _initialise(layer, 9 * n_in, math.sqrt(2), generator)
     return layer
 

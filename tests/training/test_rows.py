@@ -8,20 +8,31 @@ import torch
 from isthmus import Autoencoder
 from isthmus.data import Matrix, as_matrix
 from isthmus.training import DenseRows, make_rows
-from isthmus.training.rows import MatrixRows, PixelRows
+from isthmus.training.rows import MatrixRows, PixelRows, SharedRows
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (50, 12), dtype=np.uint8)
 REAL = RNG.normal(size=(50, 12)) * 10.0 ** np.arange(-6, 6) + 3
 COUNTS = RNG.poisson(0.3, (50, 12))
+WIDE = (RNG.normal(size=(50, 300)) * 10.0 ** RNG.integers(-6, 6, 300) + 3).astype(np.float32)
 CHOSEN = RNG.permutation(50)[:37]
 INDEX = torch.tensor([5, 0, 36, 5])
+
+
+def read_only(array):
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
 
 CASES = {
     "float64": (REAL, "gaussian", DenseRows),
     "float32": (REAL.astype(np.float32), "gaussian", DenseRows),
     "float16": (RNG.normal(size=(50, 12)).astype(np.float16), "gaussian", DenseRows),
     "Fortran": (np.asfortranarray(REAL), "gaussian_shared", DenseRows),
+    "wide float32": (WIDE, "gaussian", SharedRows),
+    "wide float32 of one kind": (WIDE, "gaussian_shared", SharedRows),
+    "wide and read-only": (read_only(WIDE), "gaussian", DenseRows),
     "integers": (COUNTS, "poisson", DenseRows),
     "bytes": (PIXELS, "gaussian_shared", PixelRows),
     "bytes by column": (PIXELS, "gaussian", PixelRows),
@@ -48,7 +59,7 @@ def test_a_batch_is_what_the_model_makes_of_the_rows(given, likelihood, kind):
     batch = rows.batch(INDEX)
     truth = model.scaled(torch.from_numpy(matrix.take(CHOSEN[INDEX.numpy()], np.float64)))
     assert batch.dtype == torch.float32
-    assert batch.shape == (4, 12)
+    assert batch.shape == (4, matrix.n_features)
     assert torch.allclose(batch.double(), truth, rtol=1e-5, atol=1e-5)
 
 

@@ -104,7 +104,8 @@ class Matrix:
         index = np.asarray(index)
         if index.dtype.kind == "b":
             index = np.flatnonzero(index)
-        return self._dense(self.values[index], dtype, lambda row: int(index[row]))
+        # a fancy index has copied the rows already
+        return self._dense(self.values[index], dtype, lambda row: int(index[row]), copy=False)
 
     def blocks(
         self, dtype: DTypeLike = np.float32, size: int | None = None
@@ -133,12 +134,18 @@ class Matrix:
         return self.take(np.sort(rng.choice(len(self), n, replace=False)), np.float64)
 
     def _dense(
-        self, part: Any, dtype: DTypeLike, row_number: Callable[[int], int]
+        self,
+        part: Any,
+        dtype: DTypeLike,
+        row_number: Callable[[int], int],
+        *,
+        copy: bool = True,
     ) -> NDArray[Any]:
-        part = part if isinstance(part, np.ndarray) else part.toarray()
+        if not isinstance(part, np.ndarray):
+            part, copy = part.toarray(), False
         try:
             with np.errstate(over="raise"):
-                block = np.array(part, dtype=dtype, order="C", subok=False)
+                block = np.asarray(part).astype(dtype, order="C", subok=False, copy=copy)
                 if self.divisor != 1:
                     block /= self.divisor
         except FloatingPointError:

@@ -190,7 +190,7 @@ class _Run:
             z = self.rows.batch(index)
             progress = min(1.0, self.stepper.n_steps / self.n_steps)
             terms = self.objective(self.model, z, self.generator, progress)
-            terms.total().backward(self._weights[: len(index)])
+            torch.dot(terms.total(), self._weights[: len(index)]).backward()
             self.stepper.step()
             sums.add(terms)
             self.tick(len(index))

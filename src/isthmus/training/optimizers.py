@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Muon
 
-from isthmus._errors import InvalidParameterError
+from isthmus._registry import unknown_name
 from isthmus.model import Model
 
 SCALE_SPEED = 10.0
@@ -158,9 +158,7 @@ def require_optimizer(name: str) -> None:
         InvalidParameterError: With the names there are.
     """
     if name not in OPTIMIZERS:
-        raise InvalidParameterError(
-            f"There is no optimizer named {name!r}; the names are {', '.join(OPTIMIZERS)}."
-        )
+        raise unknown_name("optimizer", name, OPTIMIZERS)
 
 
 class Stepper:

@@ -15,6 +15,7 @@ from isthmus.data import Matrix
 from isthmus.model import Model
 
 BLOCK_BYTES = 1 << 19
+WIDE = 256
 
 
 class Rows(Protocol):
@@ -42,6 +43,31 @@ class DenseRows:
     def batch(self, index: Tensor) -> Tensor:
         """A gather."""
         return self.values.index_select(0, index)
+
+
+class SharedRows:
+    """The user's own float32 rows, in their place: a batch is gathered, then scaled.
+
+    For wide rows, whose scaling is a small part of a step; a copy of them all would take longer
+    than an epoch gains by it.
+
+    Args:
+        values: x, (n', d) on the processor.
+        chosen: The numbers of the rows that are meant, in order.
+        model: Scales the batch.
+    """
+
+    def __init__(self, values: Tensor, chosen: Tensor, model: Model) -> None:
+        self.values = values
+        self.chosen = chosen
+        self.model = model
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batch(self, index: Tensor) -> Tensor:
+        """A gather, then (x − center) / scale."""
+        return self.model.scaled(self.values.index_select(0, self.chosen[index]))
 
 
 class PixelRows:
@@ -107,7 +133,18 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
         offset = model.scaled(0 * one).float()
         factor = (model.scaled(one / matrix.divisor) - model.scaled(0 * one)).float()
         return PixelRows(values.to(device), factor, offset)
+    if _can_be_shared(matrix, device):
+        return SharedRows(torch.from_numpy(matrix.values), torch.from_numpy(chosen), model)
     return DenseRows(_scaled_rows(matrix, chosen, model).to(device))
+
+
+def _can_be_shared(matrix: Matrix, device: torch.device) -> bool:
+    values = matrix.values
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or matrix.divisor != 1:
+        return False
+    # torch warns of memory that may not be written
+    as_it_lies = values.flags.c_contiguous and values.flags.writeable
+    return device.type == "cpu" and as_it_lies and matrix.n_features >= WIDE
 
 
 def _scaled_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Tensor:
