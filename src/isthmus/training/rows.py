@@ -16,6 +16,7 @@ from isthmus.model import Model
 
 BLOCK_BYTES = 1 << 19
 WIDE = 256
+NEAR = 16.0
 
 
 class Rows(Protocol):
@@ -45,51 +46,34 @@ class DenseRows:
         return self.values.index_select(0, index)
 
 
-class SharedRows:
-    """The user's own float32 rows, in their place: a batch is gathered, then scaled.
+class AffineRows:
+    """Bytes, or wide float32 rows, that are scaled in their batch: factor · x + offset.
 
-    For wide rows, whose scaling is a small part of a step; a copy of them all would take longer
-    than an epoch gains by it.
-
-    Args:
-        values: x, (n', d) on the processor.
-        chosen: The numbers of the rows that are meant, in order.
-        model: Scales the batch.
-    """
-
-    def __init__(self, values: Tensor, chosen: Tensor, model: Model) -> None:
-        self.values = values
-        self.chosen = chosen
-        self.model = model
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def batch(self, index: Tensor) -> Tensor:
-        """A gather, then (x − center) / scale."""
-        return self.model.scaled(self.values.index_select(0, self.chosen[index]))
-
-
-class PixelRows:
-    """Bytes that become floats only in their batch: an eighth of the memory of float64.
+    Where they can stay in the user's own memory they do. For wide rows the scaling is a small part
+    of a step, and a scaled copy of them all costs more than it saves.
 
     Args:
-        values: uint8 (n, d).
-        factor: Multiplies the bytes, (d,) or (1,).
+        values: x, (n', d).
+        chosen: The numbers of the rows that are meant, in order; all of them if None.
+        factor: Multiplies x, (d,) or (1,), float32.
         offset: Is added afterwards.
     """
 
-    def __init__(self, values: Tensor, factor: Tensor, offset: Tensor) -> None:
+    def __init__(
+        self, values: Tensor, chosen: Tensor | None, factor: Tensor, offset: Tensor
+    ) -> None:
         self.values = values
+        self.chosen = chosen
         self.factor = factor
         self.offset = offset
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values if self.chosen is None else self.chosen)
 
     def batch(self, index: Tensor) -> Tensor:
-        """A gather of bytes, then factor · x + offset."""
-        picked = self.values.index_select(0, index).to(self.factor.dtype)
+        """A gather, then factor · x + offset."""
+        rows = index if self.chosen is None else self.chosen[index]
+        picked = self.values.index_select(0, rows).to(self.factor.dtype)
         return torch.addcmul(self.offset, picked, self.factor)
 
 
@@ -127,24 +111,31 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
     device = model.device
     if matrix.is_sparse:
         return MatrixRows(matrix, chosen, model)
-    if matrix.values.dtype == np.uint8:
-        values = torch.from_numpy(np.ascontiguousarray(matrix.values[chosen]))
-        one = torch.ones(1, dtype=torch.float64, device=device)
-        offset = model.scaled(0 * one).float()
-        factor = (model.scaled(one / matrix.divisor) - model.scaled(0 * one)).float()
-        return PixelRows(values.to(device), factor, offset)
-    if _can_be_shared(matrix, device):
-        return SharedRows(torch.from_numpy(matrix.values), torch.from_numpy(chosen), model)
+    if matrix.dtype == np.uint8 or (
+        matrix.dtype == np.float32 and matrix.n_features >= WIDE and _is_near_zero(model)
+    ):
+        return _affine_rows(matrix, chosen, model)
     return DenseRows(_scaled_rows(matrix, chosen, model).to(device))
 
 
-def _can_be_shared(matrix: Matrix, device: torch.device) -> bool:
+def _is_near_zero(model: Model) -> bool:
+    """Whether factor · x + offset is as good as (x − center) / scale in float32."""
+    return bool((model.center.abs() <= NEAR * model.scale).all())
+
+
+def _affine_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> AffineRows:
+    one = torch.ones(1, dtype=torch.float64, device=model.device)
+    offset = model.scaled(0 * one)
+    factor = model.scaled(one / matrix.divisor) - offset
     values = matrix.values
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32 or matrix.divisor != 1:
-        return False
+    assert isinstance(values, np.ndarray)
     # torch warns of memory that may not be written
-    as_it_lies = values.flags.c_contiguous and values.flags.writeable
-    return device.type == "cpu" and as_it_lies and matrix.n_features >= WIDE
+    shared = values.flags.c_contiguous and values.flags.writeable and model.device.type == "cpu"
+    if shared:
+        rows, numbers = torch.from_numpy(values), torch.from_numpy(chosen)
+    else:
+        rows, numbers = torch.from_numpy(np.ascontiguousarray(values[chosen])), None
+    return AffineRows(rows.to(model.device), numbers, factor.float(), offset.float())
 
 
 def _scaled_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Tensor:
