@@ -36,6 +36,26 @@ def test_pre_activations_have_unit_variance_through_depth(name):
         streams = [activation(name).function(a) for a in before]
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["identity", "relu", "silu", "tanh", "sin"])
+def test_convolutions_have_unit_variance_too(name):
+    x = torch.randn(32, 40 * 40, generator=generator(100))
+    phi, second_moments = activation(name).function, []
+    for seed in range(20):
+        net = ConvEncoder((40, 40), [64, 8], name, generator(seed))
+        image = x.view(-1, 1, 40, 40)
+        stages = []
+        for convolution in net.convolutions:
+            before = convolution(image)
+            stages.append(before[:, :, 2:-2, 2:-2])  # the padding of the border is not unit
+            image = phi(before)
+        first = net.top.linear_layers[0](image.flatten(1))
+        stages += [first, net.top.linear_layers[1](phi(first))]
+        second_moments.append([float(stage.square().mean()) for stage in stages])
+    means = torch.tensor(second_moments).mean(0)
+    assert ((means > 0.7) & (means < 1.3)).all(), means
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_derivative_is_autograds_and_is_differentiable(name):
     a = torch.linspace(-4, 4, 50, dtype=torch.float64).add(0.01).requires_grad_()

@@ -11,17 +11,22 @@ from isthmus import (
     Balance,
     Bernoulli,
     BernoulliCode,
+    Categorical,
     ContinuousBernoulli,
     Contractive,
     Deterministic,
     Gaussian,
     GaussianCode,
     GaussianNoise,
+    InvalidParameterError,
     KLSparsity,
     Laplace,
     Masking,
+    NegativeBinomial,
     NoisySigmoid,
+    Poisson,
     StudentT,
+    ZeroInflatedNegativeBinomial,
 )
 from isthmus.encoders import ENCODERS
 from isthmus.model import Model, Shape
@@ -182,7 +187,8 @@ def assert_is_the_full_jacobians(model: Model, z: torch.Tensor, of: str) -> None
         return model.encoder.mean(model.encode(x))
 
     def reconstruct(x: torch.Tensor) -> torch.Tensor:
-        return model.likelihood.mean(model.decode(code(x)))
+        mean = model.likelihood.mean(model.decode(code(x)))
+        return mean.log1p() if model.likelihood.traits.entry == "log1p" else mean
 
     truth = 0.5 * full_norm(code if of == "encoder" else reconstruct, model.enter(z))
     torch.testing.assert_close(value, truth, rtol=1e-8, atol=1e-12)
@@ -209,13 +215,29 @@ def test_contractive_is_the_full_jacobian_of_the_code(encoder, hidden, activatio
 
 @pytest.mark.parametrize(
     "member",
-    [Gaussian(), Gaussian("row"), Laplace(), StudentT(), Bernoulli(), ContinuousBernoulli()],
+    [
+        Gaussian(),
+        Gaussian("row"),
+        Laplace(),
+        StudentT(),
+        Bernoulli(),
+        ContinuousBernoulli(),
+        Poisson(),
+        NegativeBinomial(),
+        ZeroInflatedNegativeBinomial(),
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize("encoder", [Deterministic(), GaussianCode()], ids=repr)
 def test_contractive_is_the_full_jacobian_of_the_reconstruction(member, encoder):
     model, z = awake(member, encoder)
     assert_is_the_full_jacobians(model, z[:4], "reconstruction")
+
+
+def test_levels_have_no_derivative():
+    model, z = awake(Categorical(4), Deterministic())
+    with pytest.raises(InvalidParameterError, match="of='encoder'"):
+        Objective((), (Contractive(of="reconstruction"),))(model, z, generator())
 
 
 @pytest.mark.parametrize("of", ["encoder", "reconstruction"])

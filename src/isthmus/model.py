@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isthmus._errors import InvalidParameterError
 from isthmus._random import make_generator
 from isthmus.encoders import Encoder
 from isthmus.likelihoods import Eta, Likelihood
@@ -168,6 +169,20 @@ class Model(nn.Module):
     def code(self, z: Tensor) -> Tensor:
         """E[h | x], (n, k): deterministic, row by row."""
         return self.encoder.mean(self.encode(self.enter(z)))
+
+    def reconstruct_entered(self, entered: Tensor) -> Tensor:
+        """r = E[x | f(x)] in what the encoder network sees, (n, d) to (n, d).
+
+        Raises:
+            InvalidParameterError: The features are categories.
+        """
+        if self._traits.entry == "one_hot":
+            raise InvalidParameterError(
+                "The reconstruction of a category is one of its levels, which has no derivative. "
+                "Use Contractive(of='encoder')."
+            )
+        h = self.encoder.mean(self.encode(entered))
+        return self.enter(self.likelihood.mean(self.decode(h)))
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
         """log p(z_j | h), (n, d), in nats of the scaled data."""

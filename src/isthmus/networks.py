@@ -120,9 +120,11 @@ def _linear(n_in: int, n_out: int, gain: float, generator: torch.Generator) -> n
     return layer
 
 
-def _convolution(n_in: int, n_out: int, stride: int, generator: torch.Generator) -> nn.Conv2d:
+def _convolution(
+    n_in: int, n_out: int, stride: int, gain: float, generator: torch.Generator
+) -> nn.Conv2d:
     layer = _Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1)
-    _initialise(layer, 9 * n_in, math.sqrt(2), generator)
+    _initialise(layer, 9 * n_in, gain, generator)
     return layer
 
 
@@ -142,15 +144,20 @@ class MLP(nn.Module):
         widths: Sizes from input to output, at least two.
         activation_name: A name in `ACTIVATIONS`.
         generator: Source of the initial weights.
+        first_gain: 1 where the input has unit variance itself, φ's gain where it went through φ.
     """
 
     def __init__(
-        self, widths: Sequence[int], activation_name: str, generator: torch.Generator
+        self,
+        widths: Sequence[int],
+        activation_name: str,
+        generator: torch.Generator,
+        first_gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.activation_name = activation_name
         self._activation = activation(activation_name)
-        gains = [1.0] + [self._activation.gain] * (len(widths) - 2)
+        gains = [first_gain] + [self._activation.gain] * (len(widths) - 2)
         self.layers = nn.ModuleList(
             _linear(n_in, n_out, gain, generator)
             for n_in, n_out, gain in zip(widths[:-1], widths[1:], gains, strict=True)
@@ -234,15 +241,16 @@ class ConvEncoder(nn.Module):
         super().__init__()
         self.height, self.width, self.depth = image_shape(row_shape)
         first, second = self.channels
+        self._activation = activation(activation_name)
+        gain = self._activation.gain
         self.convolutions = nn.ModuleList(
             [
-                _convolution(self.depth, first, 2, generator),
-                _convolution(first, second, 2, generator),
+                _convolution(self.depth, first, 2, 1.0, generator),
+                _convolution(first, second, 2, gain, generator),
             ]
         )
-        self._activation = activation(activation_name)
         features = second * quartered(self.height) * quartered(self.width)
-        self.top = MLP([features, *widths], activation_name, generator)
+        self.top = MLP([features, *widths], activation_name, generator, gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, height·width·depth) to (n, last width)."""
@@ -279,13 +287,14 @@ class ConvDecoder(nn.Module):
         self.height, self.width, self.depth = image_shape(row_shape)
         self.outputs = outputs
         self._activation = activation(activation_name)
+        gain = self._activation.gain
         first, second = ConvEncoder.channels
         self._small = (second, quartered(self.height), quartered(self.width))
         self.bottom = MLP([*widths, math.prod(self._small)], activation_name, generator)
         self.convolutions = nn.ModuleList(
             [
-                _convolution(second, first, 1, generator),
-                _convolution(first, self.depth * outputs, 1, generator),
+                _convolution(second, first, 1, gain, generator),
+                _convolution(first, self.depth * outputs, 1, gain, generator),
             ]
         )
         self.offset = nn.Parameter(torch.zeros(outputs * self.height * self.width * self.depth))

@@ -92,9 +92,7 @@ class Objective:
             n_components=model.shape.n_components,
             mean_activation=model.encoder.mean_activation,
             code=lambda x: model.encoder.mean(model.encode(x)),
-            reconstruct=lambda x: model.likelihood.mean(
-                model.decode(model.encoder.mean(model.encode(x)))
-            ),
+            reconstruct=model.reconstruct_entered,
         )
         return {
             name: penalty(entered, h, maps)
