@@ -95,13 +95,17 @@ class Gaussian(Likelihood):
     def _nll(self, x: Tensor, eta: Eta) -> Tensor:
         if self.scale == "row":
             return super()._nll(x, eta)
-        log_scale = self.log_scale(eta[1])
-        squares, weights = (x - eta[0]).square(), 0.5 * (-2 * log_scale).exp()
-        n, d = x.shape
-        constant = log_scale.sum() * (d / len(log_scale)) + 0.5 * LOG_2PI * d
-        if len(log_scale) == 1:
-            return torch.addcmul(constant, squares.sum(1), weights)
-        return torch.addmv(constant.expand(n), squares, weights)
+        squares, (n, d) = (x - eta[0]).square(), x.shape
+        if not isinstance(self.scale, str):
+            log_scale = float(eta[1])
+            constant = d * (log_scale + 0.5 * LOG_2PI)
+            return squares.sum(1) * (0.5 * math.exp(-2 * log_scale)) + constant
+        log_scales = self.log_scale(eta[1])
+        weights = 0.5 * (-2 * log_scales).exp()
+        constants = log_scales.sum() * (d / len(log_scales)) + 0.5 * LOG_2PI * d
+        if self.scale == "shared":
+            return torch.addcmul(constants, squares.sum(1), weights)
+        return torch.addmv(constants.expand(n), squares, weights)
 
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0]
