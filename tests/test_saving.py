@@ -96,6 +96,17 @@ def test_strided_shared_and_differentiated_tensors_are_written_by_value(tmp_path
     assert all(torch.equal(tensors[name], value) for name, value in given_.items())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_others_may_read_what_the_system_lets_them_read(tmp_path):
+    plain, path = tmp_path / "plain", tmp_path / "model.safetensors"
+    plain.touch()
+    write_model(path, {}, {"w": torch.ones(2)})
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    write_model(path, {}, {"w": torch.zeros(2)})
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_only_tensors_are_written(tmp_path):
     with pytest.raises(UnsupportedTypeError, match=r"state 'extra' .* is a dict; only tensors"):
         write_model(tmp_path / "m", {}, {"extra": {}})

@@ -12,6 +12,7 @@ signature: who wants to deceive can compute a new one. Whoever reads a card must
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,10 +55,13 @@ def write_model(path: Path, card: Mapping[str, Any], tensors: Mapping[str, Tenso
     full = {"format": FORMAT, **card}
     text = json.dumps({**full, "sha256": digest(full, numbers)}, allow_nan=False)
     with atomic_write(path) as temporary:
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
             save_file(numbers, temporary, metadata={KEY: text})
         except SafetensorError as error:
             raise OSError(f"{os.fspath(path)} can't be written: {error}") from error
+        # safetensors puts a file of its own there, which only its owner may read
+        temporary.chmod(mode)
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from isthmus.cli.show import show
 
 
 def demo(output: options.DemoFolder = "isthmus-demo", quiet: options.Quiet = False) -> None:
-    """Train a small model and show what it does.
+    """Train four autoencoders on handwritten digits and report what they do.
 
-    What it makes is written to a folder.
+    Models, figures and a report with pictures are written to a folder.
     """
     from isthmus._errors import InvalidParameterError
 
