@@ -15,6 +15,7 @@ PIXELS = RNG.integers(0, 256, (50, 12), dtype=np.uint8)
 REAL = RNG.normal(size=(50, 12)) * 10.0 ** np.arange(-6, 6) + 3
 COUNTS = RNG.poisson(0.3, (50, 12))
 WIDE = (RNG.normal(3, 1, (50, 300)) * 10.0 ** RNG.integers(-6, 6, 300)).astype(np.float32)
+TINY = RNG.normal(3, 1, (50, 300)).astype(np.float32)
 CHOSEN = RNG.permutation(50)[:37]
 INDEX = torch.tensor([5, 0, 36, 5])
 
@@ -34,6 +35,7 @@ CASES = {
     "wide float32 of one kind": (WIDE, "gaussian_shared", AffineRows),
     "wide and read-only": (read_only(WIDE), "gaussian", AffineRows),
     "wide and far from zero": (WIDE + 1e6, "gaussian", DenseRows),
+    "wide and tiny": (1e-39 * TINY, "gaussian", DenseRows),
     "read-only bytes": (read_only(PIXELS), "gaussian_shared", AffineRows),
     "integers": (COUNTS, "poisson", DenseRows),
     "bytes": (PIXELS, "gaussian_shared", AffineRows),

@@ -17,6 +17,7 @@ from isthmus.model import Model
 BLOCK_BYTES = 1 << 19
 WIDE = 256
 NEAR = 16.0
+SMALLEST_SCALE = 1e-30
 
 
 class Rows(Protocol):
@@ -120,7 +121,9 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
 
 def _is_near_zero(model: Model) -> bool:
     """Whether factor · x + offset is as good as (x − center) / scale in float32."""
-    return bool((model.center.abs() <= NEAR * model.scale).all())
+    # 1 / scale must be a float32 too
+    usual = (model.scale > SMALLEST_SCALE) & (model.scale < 1 / SMALLEST_SCALE)
+    return bool((usual & (model.center.abs() <= NEAR * model.scale)).all())
 
 
 def _affine_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> AffineRows:
