@@ -26,7 +26,7 @@ from isthmus.model import Model
 from isthmus.objective import Objective, Terms
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
-from isthmus.training.precision import threads_for, wants_half_precision
+from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
 from isthmus.training.rows import Rows
 
 WINDOW = 64
@@ -176,6 +176,7 @@ class _Run:
         )
         # divided by the full batch size, so that a row of a short last batch weighs no more
         self._weight = 1 / self.batch_size
+        self.small = is_small(model, self.batch_size)
         self.half_precision = wants_half_precision(plan.precision, model, self.batch_size)
         self._good = _Weights(model)
         self._seen_skipped = self.stepper.n_skipped
@@ -287,7 +288,7 @@ def train(
             model.train()
             with (
                 model.computing_in_half_precision(run.half_precision),
-                threads_for(model, run.batch_size),
+                on_one_thread(wanted=run.small),
             ):
                 sums = run.epoch()
             means = sums.means()
