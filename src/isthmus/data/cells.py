@@ -132,10 +132,9 @@ def text_of(value: Any) -> str:
 
 def _by_appearance(codes: NDArray[Any], texts: list[Any]) -> tuple[NDArray[np.int64], list[str]]:
     """Codes numbered by first appearance; equal texts, unused ones and nulls are merged away."""
-    _, firsts = np.unique(codes, return_index=True)
     new = np.full(len(texts) + 1, -1)  # the last place is that of −1
     names: dict[str, int] = {}
-    for old in codes[np.sort(firsts)]:
+    for old in pc.unique(pa.array(codes)).to_pylist():
         if old >= 0 and texts[old] is not None:
             new[old] = names.setdefault(texts[old], len(names))
     return new[codes], list(names)

@@ -74,7 +74,8 @@ def fill_missing(frame: Any, values: Any, schema: Schema) -> Any:
         schema: What the columns are.
 
     Returns:
-        A table of the same library, types and order of columns; ``frame`` is not written to.
+        A table of the same library, types and order of columns; ``frame`` is not written to, and
+        comes back itself where nothing is missing.
 
     Raises:
         InvalidDataError: As for `decode`, or another number of rows.
@@ -93,9 +94,12 @@ def fill_missing(frame: Any, values: Any, schema: Schema) -> Any:
             holes[j] = missing
     if not nw.dependencies.is_into_dataframe(frame) and not isinstance(frame, pa.RecordBatch):
         return _filled_array(frame, decode(values, schema, frame), places, holes)
-    made = decode(values, schema, frame)
-    place_in_made = {place: k for k, place in enumerate(sorted(places))}
-    pairs = {places[j]: (place_in_made[places[j]], missing) for j, missing in holes.items()}
+    if not holes:
+        return frame
+    some = Schema(tuple(schema.columns[j] for j in holes))
+    made = decode(values[:, list(holes)], some, frame)
+    order = sorted(holes, key=places.__getitem__)  # in which decode gives the columns
+    pairs = {places[j]: (k, holes[j]) for k, j in enumerate(order)}
     return _filled_frame(frame, made, pairs)
 
 

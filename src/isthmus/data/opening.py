@@ -148,9 +148,10 @@ def _from_series(name: Name, series: "nw.Series[Any]") -> Cells:
     if categories is not None and hasattr(native.cat, "codes"):
         return cells_of_arrow(name, _pandas_categories(native, categories))
     try:
-        return cells_of_arrow(name, series.to_arrow())
+        array = series.to_arrow()
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return cells_of_objects(name, np.asarray(native, dtype=object))
+    return cells_of_arrow(name, array)
 
 
 def _pandas_categories(native: Any, categories: Any) -> Any:
