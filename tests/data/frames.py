@@ -80,4 +80,6 @@ def same_frame(one: object, two: object) -> bool:
     if isinstance(one, pd.DataFrame):
         pd.testing.assert_frame_equal(one, two, check_exact=True)
         return True
-    return bool(one.equals(two))
+    if isinstance(one, pl.DataFrame):
+        return one.schema == two.schema and one.equals(two)
+    return one.schema == two.schema and one.to_pylist() == two.to_pylist()

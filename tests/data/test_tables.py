@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 from frames import HOLED, MAKERS, N, lists, same_frame
 
@@ -246,8 +247,8 @@ def test_a_hole_where_the_type_has_no_place():
     for values, name in (([[np.nan, 1.0]], "a"), ([[1.0, np.nan]], "b")):
         with pytest.raises(InvalidDataError, match=f"'{name}' has a missing cell in row 0"):
             decode(values, schema, frame)
+    whole = np.array([[1], [30]])
     with pytest.raises(InvalidDataError, match="0 has a missing cell in row 1"):
-        whole = np.array([[1], [30]])
         decode([[1.0], [np.nan]], infer_schema(whole), whole)
 
 
@@ -278,7 +279,7 @@ def test_a_category_that_the_model_frame_lacks_is_added():
         pd.to_timedelta(np.arange(12), "h"),
         pd.array([1, None, 30] * 4, dtype="UInt8"),
         pd.array([0.5, None, 3] * 4, dtype="Float32"),
-        np.arange(12, dtype="datetime64[s]"),
+        np.arange(12).astype("datetime64[s]"),
     ],
     ids=lambda v: str(v.dtype),
 )
@@ -317,6 +318,10 @@ def test_arrow_types(kind):
         array = plain.dictionary_encode().cast(kind)
     elif pa.types.is_date64(kind):
         array = plain.cast(pa.int32()).cast(pa.date32()).cast(kind)
+    elif pa.types.is_decimal(kind):
+        array = plain.cast(pa.int8()).cast(kind)
+    elif kind == pa.timestamp("ns"):  # float64 holds days to the microsecond
+        array = pa.compute.multiply(plain, 1000).cast(kind)
     elif pa.types.is_time32(kind):
         array = plain.cast(pa.int32()).cast(kind)
     else:

@@ -3,8 +3,10 @@
 Codes become levels, days become dates, 0 and 1 become booleans. A column is rounded to integers
 where its type holds integers, or where it counts: between two integers there is no count. Numbers
 beyond the range of an integer type become its nearest end (a mean of −0.2 in an unsigned column).
-float64 holds integers up to 2**53 and times to the microsecond; `fill_missing` never sends an
-observed cell through it.
+float64 holds integers up to 2**53, and times to the microsecond until 2059; `fill_missing`
+never sends an observed cell through it.
+
+Of a column that was all missing in training nothing is known, and its cells stay missing.
 """
 
 from typing import Any
@@ -90,7 +92,7 @@ def fill_missing(frame: Any, values: Any, schema: Schema) -> Any:
     holes = {}
     for j, place in enumerate(places):
         missing = table.reader(place).missing
-        if missing.any():
+        if missing.any() and schema.columns[j].stats.observed:
             holes[j] = missing
     if not nw.dependencies.is_into_dataframe(frame) and not isinstance(frame, pa.RecordBatch):
         return _filled_array(frame, decode(values, schema, frame), places, holes)
@@ -141,6 +143,8 @@ def _arrow(column: Column, x: Floats, cells: Cells) -> Any:
     target = None if isinstance(cells.array, np.ndarray) else cells.array.type
     if target is not None and pt.is_null(target):
         target = None
+    if not column.stats.observed:
+        return pa.nulls(len(x), target or pa.null())
     if not column.coded:
         return _typed(_rounded(column, x), target)
     texts = _texts(column, x)
@@ -231,25 +235,23 @@ def _pandas(like: Any, places: list[int], arrays: list[Any]) -> Any:
     index = like.index if len(like) == n else range(n)
     made = type(like)(index=index, columns=like.columns[places])
     for k, (place, array) in enumerate(zip(places, arrays, strict=True)):
-        made.isetitem(k, _pandas_column(like.iloc[:, place], array))
+        column = _pandas_column(like.iloc[:, place], array)
+        column.index = made.index
+        made.isetitem(k, column)  # a series keeps its type; an array of objects is guessed at
     return made
 
 
 def _pandas_column(like: Any, array: Any) -> Any:
-    """Values for a column of the type of ``like``."""
+    """A series of the type of ``like``."""
     dtype = like.dtype
     if getattr(dtype, "categories", None) is not None:
-        return _pandas_categories(like, array)
-    series = array.to_pandas()
-    if series.dtype == dtype:
-        return series.array
-    try:
-        return series.astype(dtype).array
-    except (TypeError, ValueError) as error:
+        return type(like)(_pandas_categories(like, array))
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         _refuse_holes(like.name, np.asarray(array.is_null()), dtype)
-        raise InvalidDataError(
-            f"Column {like.name!r} can't be given the type {dtype} ({error})."
-        ) from error
+    if str(dtype) == "object":  # None for a missing cell, whatever the others are
+        return type(like)(array.to_pylist(), dtype=object)
+    series = array.to_pandas()
+    return series if series.dtype == dtype else series.astype(dtype)
 
 
 def _pandas_categories(like: Any, array: Any) -> Any:
@@ -313,4 +315,4 @@ def _chunks(array: Any) -> list[Any]:
 def _pandas_merged(given: Any, made: Any, missing: Bools) -> Any:
     if made.dtype != given.dtype:  # a category more
         given = given.astype(made.dtype)
-    return given.where(~missing, made).array
+    return given.where(~missing, made)
