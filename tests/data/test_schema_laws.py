@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from isthmus.data import Schema, SchemaBuilder, decode, encode, fill_missing, infer_schema
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+# no NUL: polars ends in a panic when it exports a column whose name has one
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=4)
 TIMES = st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2059, 1, 1))
 CELLS = {
@@ -34,7 +36,7 @@ LAW = settings(max_examples=60, deadline=None)
 def tables(draw: st.DrawFn, least: int = 1) -> pa.Table:
     """Up to 6 columns of any kind, a fifth of their cells missing, under any names."""
     n = draw(st.integers(least, 12))
-    names = draw(st.lists(WORDS, min_size=1, max_size=6, unique=True))
+    names = draw(st.lists(NAMES, min_size=1, max_size=6, unique=True))
     columns = {}
     for name in names:
         cells, kind = CELLS[draw(st.sampled_from(list(CELLS)))]
