@@ -56,7 +56,7 @@ def infer_likelihood(matrix: Matrix, summary: Summary) -> str:
         return "gaussian_shared"
     if not (summary.integral and summary.non_negative):
         return "gaussian"
-    return _count_family(summary, np.flatnonzero(~summary.constant))
+    return count_family(summary, np.flatnonzero(~summary.constant))
 
 
 def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
         if summary.binary_columns[j]:
             kinds.append("bernoulli")
         elif counts[j]:
-            kinds.append(_count_family(summary, np.array([j])))
+            kinds.append(count_family(summary, np.array([j])))
         else:
             kinds.append("gaussian")
     return tuple(kinds)
@@ -111,7 +111,7 @@ def pixel_divisor(matrix: Matrix, summary: Summary, *, counts: bool) -> float:
     return 255.0 if holds_pixels(matrix) and not counts and not summary.binary else 1.0
 
 
-def _count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
+def count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
     """Poisson, negative binomial or neither, for columns that vary and hold integers ≥ 0."""
     low, mean = summary.minimum[columns], summary.mean[columns]
     near_zero = (low < SMALL) & (mean < LARGE_MEAN)
