@@ -65,6 +65,11 @@ class Stream:
         return None if self.source.sizes is None else sum(self.source.sizes)
 
     @property
+    def shape(self) -> tuple[int | None, ...]:
+        """That of an array of all rows."""
+        return (self.n_rows, *self.row_shape)
+
+    @property
     def n_parts(self) -> int:
         """How many parts can be read in any order."""
         return 1 if self.source.sizes is None else len(self.source.sizes)

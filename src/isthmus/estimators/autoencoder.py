@@ -165,13 +165,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         plan = read_plan(self.get_params(deep=False))
         held_out = fraction("validation_fraction", self.validation_fraction)
         seed = draw_seed(self.random_state)
-        rows = split(self._begin(X, as_data(X), seed), held_out, seed)
+        parts = split(self._begin(X, as_data(X), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
         generator = make_generator(seed, self.model_.device)
-        given = (self.model_, objective, rows.rows, plan, generator, rows.held_out)
-        with display(self.verbose, len(rows.rows), plan.max_epochs) as shown:
-            follow(train(*given, shown.tick), self.history_, shown.show)
-        self.code_report_ = report(self.model_, rows.some(), say(self.verbose))
+        what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
+        with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
+            follow(train(*what, shown.tick), self.history_, shown.show)
+        self.code_report_ = report(self.model_, parts.some(), say(self.verbose))
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -237,7 +237,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---- the way to the code and back -------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> Array:
-        """The code of each row, E[h | x]: deterministic and row by row.
+        """E[h | x], the code of each row: deterministic and row by row.
 
         Args:
             X: Rows as in `fit`.
@@ -256,10 +256,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Args:
             X: Rows as in `fit`.
             path: The file, which appears when it is complete.
-            score: Write `score_samples` as well, as a last column.
+            score: Whether `score_samples` is its last column.
 
-        Returns:
-            The number of rows.
+        Returns: The number of rows.
         """
         return write_codes(self, X, path, score=score)
 
