@@ -7,7 +7,7 @@ It is a skin. Names become objects in `resolve`, objects and data become a model
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from isthmus._errors import NotFittedError
@@ -16,6 +16,7 @@ from isthmus.corruptions import Corruption
 from isthmus.data import Data, as_data, as_matrix
 from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
+    Array,
     OfRows,
     check_columns,
     codes_to_read,
@@ -38,8 +39,6 @@ from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.penalties import Penalty
 from isthmus.training import Epoch, find_device, make_rows, train
-
-Array = NDArray[Any]
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -258,7 +257,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             path: The file, which appears when it is complete.
             score: Whether `score_samples` is its last column.
 
-        Returns: The number of rows.
+        Returns:
+            The number of rows.
         """
         return write_codes(self, X, path, score=score)
 
