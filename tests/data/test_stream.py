@@ -55,7 +55,9 @@ class Batches:
         self.make, self.rows, self.size = make, rows, size
 
     def __iter__(self):
-        return (self.make(self.rows[i : i + self.size]) for i in range(0, len(self.rows), self.size))
+        return (
+            self.make(self.rows[i : i + self.size]) for i in range(0, len(self.rows), self.size)
+        )
 
 
 def loader():
@@ -242,7 +244,9 @@ def test_missing_cells_count_nowhere(form):
 
 
 def test_missing_cells_are_refused_where_they_are_not_asked_for():
-    with pytest.raises(InvalidDataError, match=r"contains NaN\. The first of \d+ is .* row 0, col"):
+    with pytest.raises(
+        InvalidDataError, match=r"contains NaN\. The first of \d+ is .* row 0, col"
+    ):
         summarise(as_matrix(with_gaps()))
     rows = with_gaps()
     rows[7, 1] = np.inf

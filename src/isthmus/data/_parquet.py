@@ -140,7 +140,7 @@ class DatasetSource:
         self._parts = [
             part for fragment in dataset.get_fragments() for part in self._split(fragment)
         ]
-        self.sizes = tuple(part.count_rows() for part in self._parts)
+        self.sizes = tuple(_count(part) for part in self._parts)
 
     @staticmethod
     def _split(fragment: Any) -> list[Any]:
@@ -174,3 +174,9 @@ class DatasetSource:
             _refuse_group(fragment.path, groups[0].id if groups else 0, error)
         finally:
             pa.default_memory_pool().release_unused()
+
+
+def _count(fragment: Any) -> int:
+    # Arrow counts the rows of the whole file, whatever row groups a fragment has
+    groups = getattr(fragment, "row_groups", None)
+    return int(sum(group.num_rows for group in groups) if groups else fragment.count_rows())
