@@ -1,4 +1,4 @@
-"""Data that are read in passes: the same rows, numbers and statistics as in memory, and refusals."""
+"""Data that are read in passes: the same rows and statistics as in memory, and refusals."""
 
 import os
 

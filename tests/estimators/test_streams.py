@@ -45,13 +45,13 @@ def frame(rows=X):
 
 
 def test_results_equal_those_in_memory(fitted, folder):
+    parts = [frame(X[i : i + 41]) for i in range(0, len(X), 41)]
     for method in ("transform", "reconstruct", "score_samples", "score_features"):
         function = getattr(fitted, method)
-        np.testing.assert_array_equal(function(str(folder / "*.parquet")), function(frame()))
-        parts = [frame(X[i : i + 41]) for i in range(0, len(X), 41)]
-        np.testing.assert_allclose(
-            function(lambda: iter(parts)), function(frame()), rtol=1e-5, atol=1e-5
-        )
+        whole = function(frame())
+        np.testing.assert_array_equal(function(str(folder / "*.parquet")), whole)
+        batches = function(lambda: iter(parts))
+        np.testing.assert_allclose(batches, whole, rtol=1e-5, atol=1e-5)
     assert list(fitted.feature_names_in_) == NAMES
 
 
@@ -136,7 +136,7 @@ def test_refused_at_fit(tmp_path):
         Autoencoder(2, **FAST).fit(x for x in [X])
     rows = X.copy()
     rows[1200, 1] = np.inf
-    with pytest.raises(InvalidDataError, match="infinity.* row 1200, column 1"):
+    with pytest.raises(InvalidDataError, match=r"infinity.* row 1200, column 1"):
         Autoencoder(2, **FAST).fit(lambda: iter([rows[:1000], rows[1000:]]))
     write(tmp_path / "x.parquet", X)
     with open(tmp_path / "x.parquet", "rb+") as file:
