@@ -26,13 +26,15 @@ standard errors. Under a Poisson (n − 1) variance / mean is close to χ² with
 freedom (Fisher, 1950), so the average over d columns has the standard error √(2 / (d (n − 1))).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.data.matrix import Matrix
 from isthmus.data.summary import Summary
+
+if TYPE_CHECKING:
+    from isthmus.data.stream import Data
 
 SMALL = 5
 LARGE_MEAN = 100.0
@@ -40,7 +42,7 @@ UNDER_DISPERSED = 0.7
 OVER_DISPERSED = 1.1
 
 
-def infer_likelihood(matrix: Matrix, summary: Summary) -> str:
+def infer_likelihood(matrix: "Data", summary: Summary) -> str:
     """The name of the one likelihood for all columns that suits the data.
 
     Args:
@@ -59,7 +61,7 @@ def infer_likelihood(matrix: Matrix, summary: Summary) -> str:
     return count_family(summary, np.flatnonzero(~summary.constant))
 
 
-def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
+def infer_columns(matrix: "Data", summary: Summary) -> tuple[str, ...]:
     """The name of a likelihood for each column by itself, by the same rules.
 
     Args:
@@ -81,7 +83,7 @@ def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-def is_image(matrix: Matrix, summary: Summary) -> bool:
+def is_image(matrix: "Data", summary: Summary) -> bool:
     """Whether rows are pixel images: see the table of this module."""
     if holds_pixels(matrix):
         return True
@@ -89,12 +91,12 @@ def is_image(matrix: Matrix, summary: Summary) -> bool:
     return len(matrix.row_shape) > 1 and summary.non_negative and in_range
 
 
-def holds_pixels(matrix: Matrix) -> bool:
+def holds_pixels(matrix: "Data") -> bool:
     """Whether values are 8-bit pixels: uint8, and no table with named columns."""
     return matrix.dtype == np.uint8 and matrix.names is None
 
 
-def pixel_divisor(matrix: Matrix, summary: Summary, *, counts: bool) -> float:
+def pixel_divisor(matrix: "Data", summary: Summary, *, counts: bool) -> float:
     """What the values are divided by: 255 for pixels, else 1.
 
     Decide it once, at `fit`, and keep it: a later batch of uint8 may hold only 0 and 1 by chance.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._random import make_generator
-from isthmus.data import Matrix, Summary, pixel_divisor, summarise
+from isthmus.data import Data, Matrix, Summary, pixel_divisor, survey
 from isthmus.data.infer import holds_pixels
 from isthmus.estimators.resolve import Recipe, read_likelihood
 from isthmus.likelihoods import Eta, Likelihood
@@ -69,18 +69,26 @@ class Beginning:
     """What stands before the first step.
 
     Attributes:
-        matrix: The data, divided as pixels are.
+        data: The data, divided as pixels are.
         model: Random hidden layers, the best constant at the output.
         divisor: What uint8 rows are divided by from now on.
+        sample: z of a uniform sample of rows, float64 (m, d), in the order of the data.
     """
 
-    matrix: Matrix
+    data: Data
     model: Model
     divisor: float
+    sample: NDArray[np.float64]
+
+    @property
+    def matrix(self) -> Matrix:
+        """The data, which are in memory."""
+        assert isinstance(self.data, Matrix)
+        return self.data
 
 
 def begin(
-    recipe: Recipe, given: str | Likelihood, matrix: Matrix, seed: int, device: torch.device
+    recipe: Recipe, given: str | Likelihood, matrix: Data, seed: int, device: torch.device
 ) -> Beginning:
     """Look at the data, choose what depends on them, and make a model at step 0.
 
@@ -96,18 +104,17 @@ def begin(
         SupportError: A value that the likelihood can't have.
         InvalidParameterError: Networks that don't fit the data.
     """
-    summary = summarise(matrix)
+    n_sample = max(LEAST_START_ROWS, START_CELLS // matrix.n_features)
+    summary, rows = survey(matrix, n_sample, seed)
     likelihood = read_likelihood(given, matrix, summary)
     counts = likelihood.traits.entry != "identity"
     divisor = pixel_divisor(matrix, summary, counts=counts)
     if divisor != 1:
         matrix = replace(matrix, divisor=divisor)
-        summary = summarise(matrix)
+        summary, rows = survey(matrix, n_sample, seed)
     if likelihood.traits.support is not REAL:  # that all are finite, the summary has seen
         check_support(likelihood, matrix)
     units = units_for(likelihood, summary)
-    rng = np.random.default_rng(seed)
-    rows = matrix.sample(max(LEAST_START_ROWS, START_CELLS // matrix.n_features), rng)
     with np.errstate(over="ignore"):  # what overflows is refused below, by name
         rows -= units.center
         rows /= units.scale
@@ -117,17 +124,17 @@ def begin(
     model = assemble(recipe, likelihood, matrix.row_shape, start, units, generator).to(device)
     # uint8 rows to come are pixels as well, even if these rows were not given as bytes
     known = holds_pixels(matrix) or counts
-    return Beginning(matrix, model, divisor if known else 255.0)
+    return Beginning(matrix, model, divisor if known else 255.0, rows)
 
 
-def check_support(likelihood: Likelihood, matrix: Matrix) -> None:
+def check_support(likelihood: Likelihood, matrix: Data) -> None:
     """Refuse a value that the likelihood can't have, by row and column."""
     for first_row, block in matrix.blocks(np.float64):
         likelihood.check(block, names=matrix.names, first_row=first_row)
 
 
 def _require_finite(
-    likelihood: Likelihood, start: Eta, units: Units, matrix: Matrix, summary: Summary
+    likelihood: Likelihood, start: Eta, units: Units, matrix: Data, summary: Summary
 ) -> None:
     """Refuse values so large, or a fixed scale so small, that no step could be computed."""
     with np.errstate(over="ignore"):

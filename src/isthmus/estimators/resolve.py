@@ -11,7 +11,7 @@ from isthmus._errors import InvalidDataError, InvalidParameterError, Unsupported
 from isthmus._registry import Registry
 from isthmus.activations import activation
 from isthmus.corruptions import CORRUPTIONS
-from isthmus.data import Matrix, Summary, infer_likelihood
+from isthmus.data import Data, Summary, infer_likelihood
 from isthmus.encoders import ENCODERS, Encoder
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Likelihood
 from isthmus.objective import Objective
@@ -94,7 +94,7 @@ def read_plan(params: dict[str, Any]) -> Plan:
     )
 
 
-def read_likelihood(given: str | Likelihood, matrix: Matrix, summary: Summary) -> Likelihood:
+def read_likelihood(given: str | Likelihood, matrix: Data, summary: Summary) -> Likelihood:
     """p(x | h) for these data: ``"auto"`` reads them, and categories are counted.
 
     Args:
@@ -110,11 +110,11 @@ def read_likelihood(given: str | Likelihood, matrix: Matrix, summary: Summary) -
     return likelihood
 
 
-def _count_levels(matrix: Matrix, summary: Summary) -> int:
+def _count_levels(matrix: Data, summary: Summary) -> int:
     """One more than the largest code, if that can be a number of levels."""
     column = int(summary.maximum.argmax())
     levels = int(summary.maximum[column]) + 1
-    most = max(MOST_LEVELS, len(matrix))
+    most = max(MOST_LEVELS, summary.n_rows)
     if levels > most:
         raise InvalidDataError(
             f"Categorical counts levels from 0 to the largest code, but column "

@@ -4,14 +4,14 @@ import torch
 
 from isthmus._random import make_generator
 from isthmus.model import Model
-from isthmus.training.rows import Rows
+from isthmus.training.rows import HeldOut
 
 BLOCK = 4096
 DRAWS = 4
 
 
 @torch.no_grad()
-def validate(model: Model, rows: Rows) -> float:
+def validate(model: Model, rows: HeldOut) -> float:
     """The mean negative score of these rows in nats: for early stopping.
 
     For a code without a prior it is −log p(x | f(x)). For a stochastic one it is the negative
@@ -20,8 +20,8 @@ def validate(model: Model, rows: Rows) -> float:
     encoder, k = model.encoder, model.shape.n_components
     generator = make_generator(0, model.device)
     total = torch.zeros((), dtype=torch.float64)
-    for index in torch.arange(len(rows), device=model.device).split(BLOCK):
-        noise = [encoder.draw_noise((len(index), k), generator) for _ in range(DRAWS)]
-        log_prob, kl = model.evidence(rows.batch(index), noise)
+    for z in rows.blocks(BLOCK, model.device):
+        noise = [encoder.draw_noise((len(z), k), generator) for _ in range(DRAWS)]
+        log_prob, kl = model.evidence(z, noise)
         total -= (log_prob.sum(1) - kl.sum(1)).sum(dtype=torch.float64).cpu()
     return float(total) / len(rows)

@@ -15,7 +15,7 @@ the column or the layer, and the model keeps the last good weights.
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -27,7 +27,7 @@ from isthmus.objective import Objective, Terms
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
 from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
-from isthmus.training.rows import Rows
+from isthmus.training.rows import HeldOut, Rows
 
 WINDOW = 64
 MOST_SLOWDOWNS = 10
@@ -182,18 +182,23 @@ class _Run:
         self._seen_skipped = self.stepper.n_skipped
         self._window_began = self.stepper.n_steps
         self._slowdowns = 0
+        self._batches: Iterator[Tensor] = iter(())
+
+    def end(self) -> None:
+        """Stop what still reads ahead for a pass that was broken off."""
+        if isinstance(self._batches, Generator):
+            self._batches.close()
 
     def epoch(self) -> _Sums:
         """One pass over the rows in a new order."""
-        sums, n, device = _Sums(), len(self.rows), self.generator.device
-        order = torch.randperm(n, generator=self.generator, device=device)
-        for index in order.split(self.batch_size):
-            z = self.rows.batch(index)
+        sums = _Sums()
+        self._batches = self.rows.batches(self.batch_size, self.generator)
+        for z in self._batches:
             progress = min(1.0, self.stepper.n_steps / self.n_steps)
             terms = self.objective.descend(self.model, z, self.generator, progress, self._weight)
             self.stepper.step()
             sums.add(terms)
-            self.tick(len(index))
+            self.tick(len(z))
             if self.stepper.n_steps - self._window_began >= WINDOW:
                 sums.n_skipped += self._look_back(z)
         sums.n_skipped += self._look_back(z)
@@ -258,7 +263,7 @@ def train(
     rows: Rows,
     plan: Plan,
     generator: torch.Generator,
-    held_out: Rows | None = None,
+    held_out: HeldOut | None = None,
     tick: Callable[[int], None] = lambda n: None,
     stepper: Stepper | None = None,
 ) -> Iterator[Epoch]:
@@ -310,5 +315,6 @@ def train(
             if best.tired:
                 break
     finally:
+        run.end()
         best.put_back()
         model.eval()
