@@ -163,7 +163,7 @@ def summarise(matrix: Matrix) -> Summary:
 
 def _first_values(matrix: Matrix) -> Floats:
     """The first row; 0 in place of what is missing or infinite, or a value of the next rows."""
-    first = matrix.rows(0, 1, np.float64)[0]
+    first: Floats = matrix.rows(0, 1, np.float64)[0]
     if np.isfinite(first).all():
         return first
     block = matrix.rows(0, block_rows(matrix.n_features, 8, CACHE_BYTES), np.float64)

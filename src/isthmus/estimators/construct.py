@@ -104,6 +104,10 @@ def begin(
         InvalidParameterError: Networks that don't fit the data.
     """
     summary = summarise(matrix)
+    if summary.unseen.all():
+        raise InvalidDataError(
+            "Input X contains NaN only: there is no value to learn from. Look at how it was read."
+        )
     likelihood = read_likelihood(given, matrix, summary)
     counts = likelihood.traits.entry != "identity"
     divisor = pixel_divisor(matrix, summary, counts=counts)
@@ -171,7 +175,7 @@ def assemble(
     traits = likelihood.traits
     if traits.entry in ("one_hot", "table") and recipe.network == "conv":
         raise InvalidParameterError(
-            f"network='conv' is for complete pixels, not for the levels or the missing cells of "
+            "network='conv' is for pixels, not for the levels or the missing cells of "
             f"{likelihood!r}; use network='mlp'."
         )
     networks = _networks(
