@@ -129,6 +129,20 @@ def test_slopes_are_right_and_finite_where_cells_are_missing():
     assert torch.autograd.gradcheck(nll, free)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_slope_in_closed_form_is_that_of_torch(seed):
+    likelihood, x = mixed(seed)
+    x, eta = with_holes(x), some_eta(likelihood, N, x.shape[1])
+    nll, slopes = likelihood.slope(x, eta, 0.7)
+    leaves = tuple(part.clone().requires_grad_() for part in eta)
+    wanted = likelihood.nll(x, leaves)
+    torch.testing.assert_close(nll, wanted.detach(), rtol=1e-12, atol=1e-9)
+    learned = [p.varies != "fixed" for p in likelihood.traits.parameters]
+    grads = torch.autograd.grad(0.7 * wanted.sum(), leaves, materialize_grads=True)
+    for found, grad, free in zip(slopes, grads, learned, strict=True):
+        assert not free or torch.allclose(found, grad, rtol=1e-9, atol=1e-10)
+
+
 def test_no_slope_reaches_a_missing_cell():
     likelihood = Columns((Gaussian(), Categorical(3), Poisson(), Gaussian()))
     x = torch.full((6, 4), math.nan)

@@ -38,6 +38,7 @@ from isthmus.likelihoods._likelihood import (
     Traits,
 )
 from isthmus.likelihoods.categorical import Categorical
+from isthmus.likelihoods.gaussian import Gaussian
 
 FEW_LEVELS = 64
 MOST_SHOWN = 8
@@ -56,7 +57,6 @@ class Columns(Likelihood):
         UnsupportedTypeError: A part that is no likelihood.
 
     Example:
-        >>> from isthmus.likelihoods import Gaussian
         >>> Columns((Gaussian(), Categorical(3))).traits.width(2)
         4
     """
@@ -162,6 +162,21 @@ class Columns(Likelihood):
     def _nll(self, x: Tensor, eta: Eta) -> Tensor:
         return -self._cells(x, eta).sum(1)
 
+    def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        if not self._in_order:
+            x = x.index_select(1, self._order.to(x.device))
+        missing = x.isnan()
+        sizes = [len(group.columns) for group in self._groups]
+        blocks = zip(
+            x.masked_fill(missing, 0.0).split(sizes, 1), missing.split(sizes, 1), strict=True
+        )
+        nll, slopes = x.new_zeros(len(x)), []
+        for (group, own), (block, holes) in zip(self._by_group(eta), blocks, strict=True):
+            found, slope = group.slope(block, own, holes, weight)
+            nll += found
+            slopes += slope
+        return nll, tuple(slopes)
+
     def _mean(self, eta: Eta) -> Tensor:
         return self._in_users_order([g.part.mean(own) for g, own in self._by_group(eta)])
 
@@ -233,6 +248,38 @@ class _Group:
         if self._excess is None:
             return eta
         return (eta[0].masked_fill(self._excess.to(eta[0].device), -inf),)
+
+    @cached_property
+    def _of_cells(self) -> Likelihood | None:
+        """The part with all of η for each cell, if its slope is as cheap so."""
+        varies = {p.varies for p in self.part.traits.parameters}
+        if isinstance(self.part, Gaussian) and self.part.scale == "feature":
+            return replace(self.part, scale="row")
+        return self.part if varies == {"row"} else None
+
+    def slope(
+        self, x: Tensor, eta: Eta, missing: Tensor, weight: float
+    ) -> tuple[Tensor, list[Tensor]]:
+        """As `Likelihood.slope`, for cells x (n, m) of which some don't count."""
+        if self._of_cells is None:
+            with torch.enable_grad():
+                leaves = [part.detach().requires_grad_() for part in eta]
+                cells = self.part.log_prob(x, tuple(leaves)).masked_fill(missing, 0.0)
+                nll = -cells.sum(1)
+                slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
+            return nll.detach(), list(slopes)
+        # each cell as a row of its own, so that its part can be left out of every sum
+        rows = tuple(
+            part.expand(*x.shape, *part.shape[2:]).flatten(0, 1).unsqueeze(1) for part in eta
+        )
+        nll, found = self._of_cells.slope(x.reshape(-1, 1), rows, weight)
+        summed = []
+        for part, slope in zip(eta, found, strict=True):
+            whole = slope.view(*x.shape, *part.shape[2:])
+            hole = missing.unsqueeze(2) if part.ndim == 3 else missing
+            whole = whole.masked_fill_(hole, 0.0)
+            summed.append(whole if part.ndim > 1 else whole.sum(0))
+        return nll.view(x.shape).masked_fill(missing, 0.0).sum(1), summed
 
     def contains(self, x: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values are in the support, (n, m)."""
