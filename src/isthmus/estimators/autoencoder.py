@@ -15,6 +15,7 @@ from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.corruptions import Corruption
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
+from isthmus.estimators import resolve
 from isthmus.estimators.apply import (
     OfRows,
     check_columns,
@@ -30,15 +31,7 @@ from isthmus.estimators.apply import (
 from isthmus.estimators.construct import begin, check_support
 from isthmus.estimators.learn import Session, follow, report
 from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import (
-    Given,
-    Network,
-    Recipe,
-    fraction,
-    read_plan,
-    read_recipe,
-    whole,
-)
+from isthmus.estimators.resolve import Given, Network, Recipe, fraction, whole
 from isthmus.model import Model
 from isthmus.penalties import Penalty
 from isthmus.training import Epoch, find_device, make_rows, train
@@ -67,9 +60,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         encoder: p(h | x), a name in `isthmus.encoders.ENCODERS` or an object.
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
             ``"auto"`` reads the data: {0, 1} are Bernoulli, counts NegativeBinomial or Poisson,
-            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``. A list has a
-            name or an object for each column of a table, as `Columns` has. Where values are
-            missing (NaN), one likelihood for all becomes one for each column.
+            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``. A list has one
+            for each column, as `Columns` has, which all become where values are missing (NaN).
         corruption: C(x̃ | x): one or a list, names or objects; None for none.
         penalty: Ω: one or a list, names or objects; None for none.
         optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"muon"``.
@@ -155,8 +147,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Args:
             X: Array (n, d), images (n, H, W) or (n, H, W, C), a torch tensor, a pandas, polars
-                or Arrow frame of numbers, or a sparse matrix (made dense batch by batch). NaN is
-                a value that is missing.
+                or Arrow frame of numbers, or a sparse matrix; NaN is a missing value.
             y: Ignored.
 
         Returns:
@@ -168,7 +159,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             InvalidParameterError: A parameter outside its range.
             TrainingError: No finite step could be found.
         """
-        plan = read_plan(self.get_params(deep=False))
+        plan = resolve.read_plan(self.get_params(deep=False))
         held_out = fraction("validation_fraction", self.validation_fraction)
         seed = draw_seed(self.random_state)
         matrix = self._begin(X, seed)
@@ -204,7 +195,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             IsthmusError: As in `fit`.
         """
         params = {**self.get_params(deep=False), "max_epochs": 1}
-        plan, recipe = read_plan(params), read_recipe(params)
+        plan, recipe = resolve.read_plan(params), resolve.read_recipe(params)
         if hasattr(self, "model_"):
             matrix = rows_to_read(self, X)
             check_support(self.likelihood_, matrix)
@@ -222,7 +213,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _begin(self, X: ArrayLike, seed: int) -> Matrix:
         """Everything before the first step: check the data, choose the parts, make the model."""
-        recipe = read_recipe(self.get_params(deep=False))
+        recipe = resolve.read_recipe(self.get_params(deep=False))
         matrix = as_matrix(X)
         begun = begin(recipe, self.likelihood, matrix, seed, find_device(self.device))
         say(self.verbose)(f"likelihood: {begun.model.likelihood!r}")
@@ -259,8 +250,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Array (n, k).
 
         Raises:
-            InvalidDataError: Rows of another width, a row too far out, or missing values where
-                `fit` saw none and the likelihood is not one per column.
+            InvalidDataError: Rows of another width, a row too far out, or NaN without `Columns`.
         """
         return self._to_rows(X, lambda model, z: model.code(z))
 

@@ -80,6 +80,9 @@ class Columns(Likelihood):
         more = f", {len(counts) - MOST_SHOWN} more kinds" if len(counts) > MOST_SHOWN else ""
         return f"Columns({', '.join(shown)}{more})"
 
+    def __reduce__(self) -> tuple[type["Columns"], tuple[tuple[Likelihood, ...]]]:
+        return Columns, (self.parts,)
+
     @property
     def traits(self) -> Traits:
         """The parameters of all groups, one after the other, and the traits of each column.
