@@ -403,11 +403,11 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         as_stream(tmp_path / "empty")
 
 
-def test_a_missing_value_is_named_by_its_place_in_the_whole(tmp_path):
+def test_an_infinite_value_is_named_by_its_place_in_the_whole(tmp_path):
     rows = X.copy()
-    rows[155, 2] = np.nan
+    rows[155, 2] = np.inf
     pq.write_table(table(rows), tmp_path / "x.parquet", row_group_size=40)
-    with pytest.raises(InvalidDataError, match=r"The first is missing in row 155, column 'c'"):
+    with pytest.raises(InvalidDataError, match=r"is inf in row 155, column 'c'"):
         survey(as_stream(tmp_path / "x.parquet"), 10, 0)
 
 

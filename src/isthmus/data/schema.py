@@ -169,6 +169,7 @@ class Schema:
             integral_columns=np.array(
                 [column.integral or column.coded for column in self.columns]
             ),
+            n_observed=np.array([column.stats.observed for column in self.columns], np.int64),
         )
 
     def table(self) -> list[tuple[str, ...]]:

@@ -253,14 +253,14 @@ def survey(data: Data, n_sample: int, seed: int) -> tuple[Summary, NDArray[np.fl
         The summary, and rows (min(n_sample, n), d) in the order of the data.
 
     Raises:
-        InvalidDataError: A value that is missing or infinite, by row and column.
+        InvalidDataError: An infinite value, by row and column.
     """
     rng = np.random.default_rng(seed)
     if isinstance(data, Matrix):
-        return summarise(data), data.sample(n_sample, rng)
+        return summarise(data, missing=True), data.sample(n_sample, rng)
     sampler = _Reservoir(n_sample, data.n_features, rng)
     passes = iter([sampler.watch(data.matrices())])
-    summary = summarise_all(lambda: next(passes, None) or data.matrices())
+    summary = summarise_all(lambda: next(passes, None) or data.matrices(), missing=True)
     return summary, sampler.rows
 
 

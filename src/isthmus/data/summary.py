@@ -61,6 +61,17 @@ class Summary:
     n_observed: Counts
 
     @property
+    def has_missing(self) -> bool:
+        """Whether a cell is missing."""
+        return bool((self.n_observed < self.n_rows).any())
+
+    @property
+    def unseen(self) -> Bools:
+        """Columns (d,) without any observed cell."""
+        none: Bools = self.n_observed == 0
+        return none
+
+    @property
     def common_std(self) -> float:
         """√(mean of the column variances): the one number that scales an isotropic family."""
         top = float(self.std.max())

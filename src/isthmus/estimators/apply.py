@@ -27,6 +27,7 @@ from isthmus._errors import InvalidDataError
 from isthmus._random import make_generator
 from isthmus.data import Data, Matrix, Stream, as_data, as_matrix, check_finite
 from isthmus.data.infer import holds_pixels
+from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.training import ahead
 
@@ -64,11 +65,12 @@ def rows_to_read(estimator: Any, X: Any) -> Matrix:
     """Rows of the kind that a fitted estimator knows.
 
     Raises:
-        InvalidDataError: Missing or infinite values, other columns than in `fit`.
+        InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
+            or other columns than in `fit`.
     """
     matrix = _known(estimator, X, as_matrix(X))
     assert isinstance(matrix, Matrix)
-    check_finite(matrix)
+    check_finite(matrix, missing=_may_miss(estimator.likelihood_))
     return matrix
 
 
@@ -80,8 +82,13 @@ def data_to_read(estimator: Any, X: Any) -> Data:
     """
     data = _known(estimator, X, as_data(X))
     if isinstance(data, Matrix):
-        check_finite(data)
+        check_finite(data, missing=_may_miss(estimator.likelihood_))
     return data
+
+
+def _may_miss(likelihood: Likelihood) -> bool:
+    """Whether a cell may be missing: where each column has a likelihood of its own."""
+    return likelihood.traits.columns is not None
 
 
 def _known(estimator: Any, X: Any, data: Data) -> Data:
@@ -129,7 +136,7 @@ def to_rows(
     Args:
         function: From the model and scaled rows (m, d) to m results.
         model: In the precision that `precision_for` asks for.
-        matrix: Rows of the kind that the model was fitted to, without missing values.
+        matrix: Rows of the kind that the model was fitted to.
         far_is_possible: Whether −∞ is a result, as the score of a row far out is.
 
     Returns:
@@ -176,9 +183,14 @@ def row_scores(model: Model, z: Tensor) -> Tensor:
 
 
 def feature_scores(model: Model, z: Tensor) -> Tensor:
-    """Each feature's part in `row_scores`, (m, d); of the divergence all bear the same part."""
+    """Each feature's part in `row_scores`, (m, d).
+
+    Of the divergence all bear the same part, but a missing cell none.
+    """
     log_prob, kl = model.evidence(z)
-    return log_prob - kl.sum(1, keepdim=True) / z.shape[1]
+    observed = (~z.isnan()).to(log_prob.dtype)
+    share = kl.sum(1, keepdim=True) / observed.sum(1, keepdim=True).clamp_min(1)
+    return log_prob - share * observed
 
 
 @torch.no_grad()
@@ -229,12 +241,12 @@ def _in_blocks(
 
 
 def _blocks(data: Data, size: int) -> Iterator[tuple[int, Array]]:
-    """float64 blocks of finite values, in order."""
+    """float64 blocks without infinite values, in order."""
     if isinstance(data, Matrix):
         yield from data.blocks(np.float64, size)
         return
     for matrix in ahead(data.matrices):
-        check_finite(matrix)
+        check_finite(matrix, missing=True)  # which the likelihood is asked about
         for start, block in matrix.blocks(np.float64, size):
             yield (matrix.first_row or 0) + start, block
 
@@ -255,7 +267,7 @@ def _joined(blocks: Iterator[tuple[int, Array]], data: Data) -> Array:
 
 def _refuse_row(data: Data, first: int, row: int, block: Array, entered: Tensor) -> NoReturn:
     """Name the value that is farthest out, in the units of the network."""
-    column = int(entered[row].abs().argmax())
+    column = int(entered[row].abs().nan_to_num(nan=-1.0, posinf=np.inf).argmax())
     raise InvalidDataError(
         f"Row {first + row} is too far out to be computed with: the value "
         f"{block[row, column]:.4g} of column {data.name(column)} overflows inside the network. "

@@ -15,6 +15,7 @@ from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.corruptions import Corruption
 from isthmus.data import Data, as_data, as_matrix
 from isthmus.encoders import Encoder
+from isthmus.estimators import resolve
 from isthmus.estimators.apply import (
     Array,
     OfRows,
@@ -34,8 +35,7 @@ from isthmus.estimators.construct import Beginning, begin, check_support
 from isthmus.estimators.learn import Session, first_rows, follow, report, split
 from isthmus.estimators.outflow import write_codes
 from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import Network, Recipe, fraction, read_plan, read_recipe, whole
-from isthmus.likelihoods import Likelihood
+from isthmus.estimators.resolve import Given, Network, Recipe, fraction, whole
 from isthmus.model import Model
 from isthmus.penalties import Penalty
 from isthmus.training import Epoch, find_device, make_rows, train
@@ -62,7 +62,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         encoder: p(h | x), a name in `isthmus.encoders.ENCODERS` or an object.
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
             ``"auto"`` reads the data: {0, 1} are Bernoulli, counts NegativeBinomial or Poisson,
-            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``.
+            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``. A list has one
+            for each column, as `Columns` has, which all become where values are missing (NaN).
         corruption: C(x̃ | x): one or a list, names or objects; None for none.
         penalty: Ω: one or a list, names or objects; None for none.
         optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"muon"``.
@@ -105,7 +106,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network: Network = "mlp",
         tied: bool = False,
         encoder: str | Encoder = "deterministic",
-        likelihood: str | Likelihood = "auto",
+        likelihood: Given = "auto",
         corruption: str | Corruption | list[str | Corruption] | None = None,
         penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str = "adamw",
@@ -150,18 +151,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             X: Array (n, d), images (n, H, W) or (n, H, W, C), a torch tensor, a pandas, polars
                 or Arrow frame of numbers, a sparse matrix, or what needn't fit in memory: Parquet
                 and NPY paths, datasets, functions that give batches (`isthmus.data.as_stream`).
+                NaN is a missing value.
             y: Ignored.
 
         Returns:
             The estimator itself.
 
         Raises:
-            InvalidDataError: Missing or infinite values, a wrong shape, text.
+            InvalidDataError: Infinite values, a wrong shape, text.
             SupportError: A value that the likelihood can't have.
             InvalidParameterError: A parameter outside its range.
             TrainingError: No finite step could be found.
         """
-        plan = read_plan(self.get_params(deep=False))
+        plan = resolve.read_plan(self.get_params(deep=False))
         held_out = fraction("validation_fraction", self.validation_fraction)
         seed = draw_seed(self.random_state)
         parts = split(self._begin(X, as_data(X), seed), held_out, seed)
@@ -190,7 +192,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             IsthmusError: As in `fit`.
         """
         params = {**self.get_params(deep=False), "max_epochs": 1}
-        plan, recipe = read_plan(params), read_recipe(params)
+        plan, recipe = resolve.read_plan(params), resolve.read_recipe(params)
         if hasattr(self, "model_"):
             matrix = rows_to_read(self, X)
             check_support(self.likelihood_, matrix)
@@ -209,7 +211,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _begin(self, X: ArrayLike, data: Data, seed: int) -> Beginning:
         """Everything before the first step: check the data, choose the parts, make the model."""
-        recipe = read_recipe(self.get_params(deep=False))
+        recipe = resolve.read_recipe(self.get_params(deep=False))
         begun = begin(recipe, self.likelihood, data, seed, find_device(self.device))
         say(self.verbose)(f"likelihood: {begun.model.likelihood!r}")
         check_columns(self, X, data, reset=True)
@@ -245,7 +247,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Array (n, k).
 
         Raises:
-            InvalidDataError: Rows of another width, missing values, or a row too far out.
+            InvalidDataError: Rows of another width, a row too far out, or NaN without `Columns`.
         """
         return self._to_rows(X, lambda model, z: model.code(z))
 
@@ -394,6 +396,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
