@@ -158,8 +158,6 @@ def test_wrong_targets_are_refused_before_the_data_are_read(run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("text.csv", "a,b\n1,x\n2,y\n", ["text.csv", "'b'"]),
-        ("gap.csv", "a,b\n1,2\n3,\n5,6\n", ["gap.csv", "NaN", "row 1", "'b'"]),
         ("none.csv", "", ["none.csv"]),
         ("damaged.parquet", "PAR1", ["damaged.parquet"]),
         ("data.xlsx", "a", [".xlsx"]),

@@ -168,7 +168,7 @@ def test_values_that_are_infinite_are_refused_on_the_way(value, make, holes):
     x[100::7] = np.nan if holes else 1.0
     x[66_000, 2] = value
     with pytest.raises(InvalidDataError, match="in row 66000, column 2"):
-        summarise(as_matrix(make(x)))
+        summarise(as_matrix(make(x)), missing=holes)
 
 
 def test_csr_in_groups_of_rows(monkeypatch):

@@ -190,25 +190,24 @@ REFUSED = {
         InvalidDataError,
         r"holds text.*such as 'x'.*encode.*drop",
     ),
-    "a column of text": (
+    "text under one likelihood": (
         pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}),
-        {},
+        {"likelihood": "gaussian"},
         InvalidDataError,
         r"Column 'b' has type String, not numbers; encode.*or drop it",
     ),
-    "a column of dates": (
+    "dates under one likelihood": (
         pd.DataFrame({"a": [1.0], "when": pd.to_datetime(["2020-01-01"])}),
-        {},
+        {"likelihood": "gaussian"},
         InvalidDataError,
         r"Column 'when' has type Datetime.*not numbers; encode.*or drop it",
     ),
-    "polars text": (
-        pl.DataFrame({"b": ["x"]}),
-        {},
-        InvalidDataError,
-        r"Column 'b'.*String.*drop it",
+    "a likelihood for an image by name": (
+        np.zeros((5, 3, 3)),
+        {"likelihood": {0: "gaussian"}},
+        InvalidParameterError,
+        r"by name needs a table",
     ),
-    "Arrow text": (pa.table({"b": ["x"]}), {}, InvalidDataError, r"Column 'b'.*String.*drop it"),
     "complex": (
         X + 1j,
         {},

@@ -118,7 +118,7 @@ def test_refused_at_transform(fitted, folder, tmp_path):
     write(tmp_path / "x.parquet", rows)
     target = tmp_path / "codes.parquet"
     target.write_bytes(b"old")
-    with pytest.raises(InvalidDataError, match="missing in row 777, column 'c4'"):
+    with pytest.raises(InvalidDataError, match="row 777 of column 'c4' is nan"):
         fitted.transform_to(tmp_path / "x.parquet", target)
     assert target.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.parquet", "x.parquet"]

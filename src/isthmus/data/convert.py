@@ -51,7 +51,7 @@ def as_matrix(X: Any, *, min_rows: int = 1) -> Matrix:
     """
     if isinstance(X, Matrix):
         matrix = X
-    elif nw.dependencies.is_into_dataframe(X) or _is_record_batch(X):
+    elif nw.dependencies.is_into_dataframe(X) or is_record_batch(X):
         matrix = _from_frame(X)
     elif sp.issparse(X):
         matrix = _from_sparse(X)
@@ -235,17 +235,18 @@ def _from_sparse(X: Any) -> Matrix:
     return Matrix(csr, (int(csr.shape[1]),))
 
 
-def _is_record_batch(X: Any) -> bool:
+def is_record_batch(X: Any) -> bool:
+    """Whether X is an Arrow record batch, without importing Arrow for it."""
     kind = type(X)
     return kind.__name__ == "RecordBatch" and kind.__module__.split(".")[0] == "pyarrow"
 
 
 def _from_frame(X: Any) -> Matrix:
-    if _is_record_batch(X):
+    if is_record_batch(X):
         import pyarrow as pa
 
         X = pa.Table.from_batches([X])
-    if _all_sparse(X):
+    if is_all_sparse(X):
         coo = X.sparse.to_coo()
         return Matrix(_from_sparse(coo).values, (coo.shape[1],), _string_names(list(X.columns)))
     try:
@@ -268,7 +269,7 @@ def _from_frame(X: Any) -> Matrix:
     return Matrix(values, (len(columns),), names)
 
 
-def _all_sparse(X: Any) -> bool:
+def is_all_sparse(X: Any) -> bool:
     """Whether X is a pandas frame whose columns are all sparse with 0 left out."""
     kinds = getattr(X, "dtypes", None)
     if not hasattr(X, "sparse") or kinds is None:

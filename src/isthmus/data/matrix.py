@@ -245,7 +245,8 @@ def _refuse_not_finite(
     where += f" {'missing' if kind == 'nan' else value} in row {row}, column {matrix.name(column)}"
     if kind == "nan":
         raise InvalidDataError(
-            f"Input X contains NaN. {where}. Missing values are not supported yet: impute them "
+            f"Input X contains NaN. {where}. Missing values need a likelihood for each column "
+            "(Columns), as fit chooses where it sees some; else impute them "
             "(sklearn.impute.SimpleImputer) or drop the rows or columns that hold them."
         )
     raise InvalidDataError(

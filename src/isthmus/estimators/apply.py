@@ -25,8 +25,9 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError
 from isthmus._random import make_generator
-from isthmus.data import Data, Matrix, Stream, as_data, as_matrix, check_finite
+from isthmus.data import Data, Matrix, Schema, Stream, as_data, as_matrix, check_finite
 from isthmus.data.infer import holds_pixels
+from isthmus.estimators.tables import encode
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.training import ahead
@@ -38,7 +39,26 @@ LEAST_ROWS, MOST_ROWS = 64, 4096
 DRAWN_ROWS = 4096
 
 
-def check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None:
+def remember_columns(estimator: Any, X: Any, data: Data, schema: Schema | None) -> None:
+    """Number and names of the columns that `fit` saw.
+
+    Args:
+        estimator: Gets ``n_features_in_`` and, for named columns, ``feature_names_in_``.
+        X: What the user gave.
+        data: The same as numbers.
+        schema: What its columns are, if they have likelihoods of their own.
+    """
+    if schema is None:
+        _check_columns(estimator, X, data, reset=True)
+        return
+    estimator.n_features_in_ = len(schema)
+    if schema.named:
+        estimator.feature_names_in_ = np.array(list(map(str, schema.names)), dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def _check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None:
     """Remember number and names of the columns, or compare them with those of `fit`.
 
     Args:
@@ -68,7 +88,7 @@ def rows_to_read(estimator: Any, X: Any) -> Matrix:
         InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
             or other columns than in `fit`.
     """
-    matrix = _known(estimator, X, as_matrix(X))
+    matrix = _known(estimator, X, as_matrix)
     assert isinstance(matrix, Matrix)
     check_finite(matrix, missing=_may_miss(estimator.likelihood_))
     return matrix
@@ -80,7 +100,7 @@ def data_to_read(estimator: Any, X: Any) -> Data:
     Raises:
         InvalidDataError: As in `rows_to_read`.
     """
-    data = _known(estimator, X, as_data(X))
+    data = _known(estimator, X, as_data)
     if isinstance(data, Matrix):
         check_finite(data, missing=_may_miss(estimator.likelihood_))
     return data
@@ -91,8 +111,11 @@ def _may_miss(likelihood: Likelihood) -> bool:
     return likelihood.traits.columns is not None
 
 
-def _known(estimator: Any, X: Any, data: Data) -> Data:
-    check_columns(estimator, X, data, reset=False)
+def _known(estimator: Any, X: Any, read: Callable[[Any], Data]) -> Data:
+    if estimator.schema_ is not None:
+        return encode(X, estimator.schema_)
+    data = read(X)
+    _check_columns(estimator, X, data, reset=False)
     return replace(data, divisor=estimator._pixel_divisor) if holds_pixels(data) else data
 
 

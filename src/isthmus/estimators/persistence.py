@@ -27,6 +27,7 @@ from isthmus._errors import (
 from isthmus._random import make_generator
 from isthmus._registry import Registry, to_card
 from isthmus.corruptions import CORRUPTIONS
+from isthmus.data import Schema
 from isthmus.encoders import ENCODERS
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.construct import Units, assemble, empty_start, least_size
@@ -45,6 +46,7 @@ PARTS: dict[str, Registry[Any]] = {
 }
 BUILT = ("n_components", "hidden", "activation", "network", "tied", "encoder")
 OWN_NETWORK = "own"
+BY_NAME = "by_name"
 
 Modules = tuple[nn.Module, nn.Module]
 Path = str | PathLike[str]
@@ -82,6 +84,7 @@ def save(estimator: Autoencoder, path: Path) -> None:
             "pixel_divisor": estimator._pixel_divisor,
             "code_report": estimator.code_report_,
         },
+        "schema": None if estimator.schema_ is None else estimator.schema_.card(),
         "likelihood": _plain("likelihood", estimator.likelihood_),
         "history": [asdict(epoch) for epoch in estimator.history_],
     }
@@ -143,8 +146,18 @@ def _estimator(
         device = find_device(estimator.device)
     except IsthmusError:
         device = torch.device("cpu")
-    estimator._receive(model.to(device), recipe)
+    estimator._receive(model.to(device), recipe, _schema(card, row_shape))
     return estimator
+
+
+def _schema(card: Mapping[str, Any], row_shape: tuple[int, ...]) -> Schema | None:
+    """What the columns of a table are; files of data of one kind, and older ones, hold none."""
+    if card.get("schema") is None:
+        return None
+    schema = Schema.from_card(card["schema"])
+    if (len(schema),) != row_shape:
+        raise FileFormatError(f"a schema of {len(schema)} columns for rows of shape {row_shape}")
+    return schema
 
 
 def _row_shape(fitted: Mapping[str, Any], scale: Tensor) -> tuple[int, ...]:
@@ -238,6 +251,8 @@ def _plain(name: str, value: Any) -> Any:
                 "the library's, or keep the state_dict of model_ yourself."
             )
         return card
+    if isinstance(value, Mapping):
+        return {BY_NAME: [[key, _plain(name, part)] for key, part in value.items()]}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(name, part) for part in value]
     if isinstance(value, np.generic):
@@ -249,6 +264,8 @@ def _params_from_card(card: Mapping[str, Any], network: Modules | None) -> dict[
     def part(registry: Registry[Any], value: Any) -> Any:
         if isinstance(value, list):
             return [part(registry, each) for each in value]
+        if isinstance(value, dict) and BY_NAME in value:
+            return {key: part(registry, each) for key, each in value[BY_NAME]}
         return registry.from_card(value) if isinstance(value, dict) else value
 
     params = {

@@ -1,6 +1,6 @@
 """The border: names become objects here, once, and nowhere else is a name compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from isthmus._errors import InvalidDataError, InvalidParameterError, Unsupported
 from isthmus._registry import Registry
 from isthmus.activations import activation
 from isthmus.corruptions import CORRUPTIONS
-from isthmus.data import Data, Summary, infer_columns, infer_likelihood
+from isthmus.data import Data, Matrix, Summary, check_finite, infer_columns, infer_likelihood
 from isthmus.encoders import ENCODERS, Encoder
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Columns, Likelihood
 from isthmus.objective import Objective
@@ -23,6 +23,7 @@ T = TypeVar("T")
 Network = str | tuple[nn.Module, nn.Module]
 NETWORKS = ("mlp", "conv")
 Given = str | Likelihood | list[str | Likelihood] | tuple[str | Likelihood, ...]
+ByName = Mapping[Any, str | Likelihood]
 MOST_LEVELS = 1000
 
 
@@ -150,6 +151,8 @@ def require_one_per_column(n_parts: int, n_features: int) -> None:
 def _for_each_column(likelihood: Likelihood, matrix: Data) -> Likelihood:
     uncounted = isinstance(likelihood, Categorical) and likelihood.levels is None
     if not uncounted and not likelihood.traits.factorised:
+        if isinstance(matrix, Matrix):
+            check_finite(matrix)  # says where
         raise InvalidDataError(
             f"Input X contains NaN. {likelihood!r} gives a probability to all columns together, "
             "so that a missing cell can't be left out. Impute the missing cells, or use a "

@@ -1,0 +1,243 @@
+"""What every fitted estimator answers: codes, rows, scores and samples.
+
+Its parts are a model, a schema where the rows are a table, and how they came to it; `apply` takes
+arrays through the model and `tables` takes tables to arrays and back.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from isthmus._errors import NotFittedError
+from isthmus._random import RandomState, draw_seed, make_generator
+from isthmus.data import Schema
+from isthmus.estimators.apply import (
+    Array,
+    OfRows,
+    codes_to_read,
+    data_to_read,
+    draw_rows,
+    feature_scores,
+    precision_for,
+    row_scores,
+    to_codes,
+    to_rows,
+)
+from isthmus.estimators.learn import Session
+from isthmus.estimators.outflow import write_codes
+from isthmus.estimators.resolve import Recipe, whole
+from isthmus.estimators.tables import as_users_rows
+from isthmus.likelihoods import Likelihood
+from isthmus.model import Model
+from isthmus.training import Epoch
+
+
+class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """An estimator around a model: all but how it learns.
+
+    Attributes:
+        model_: The trained `isthmus.model.Model`, a torch module.
+        likelihood_: p(x | h) as it was chosen.
+        schema_: What the columns of a table are, or None for data of one kind.
+        history_: A list with one `isthmus.training.Epoch` per epoch.
+        row_shape_: The shape of one row: ``(d,)``, or an image's.
+    """
+
+    random_state: RandomState
+    model_: Model
+    likelihood_: Likelihood
+    schema_: Schema | None
+    history_: list[Epoch]
+    row_shape_: tuple[int, ...]
+    _recipe: Recipe
+    _session: Session
+
+    @abstractmethod
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn from rows."""
+
+    def _receive(self, model: Model, recipe: Recipe, schema: Schema | None) -> None:
+        """Take over a model that was made or read from a file, and what it was made by."""
+        self.model_ = model
+        self.likelihood_ = model.likelihood
+        self.schema_ = schema
+        self._recipe = recipe
+        self._n_features_out = model.shape.n_components
+        self._session = Session()
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that were run; the first one counts even if Ctrl-C cut it short."""
+        return max(1, len(self.history_))
+
+    # ---- the way to the code and back -------------------------------------------------------
+
+    def transform(self, X: ArrayLike) -> Array:
+        """E[h | x], the code of each row: deterministic and row by row.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n, k).
+
+        Raises:
+            InvalidDataError: Rows of another width, a row too far out, or NaN without `Columns`.
+        """
+        return self._to_rows(X, lambda model, z: model.code(z))
+
+    def transform_to(self, X: ArrayLike, path: str, *, score: bool = False) -> int:
+        """Write the code of each row to a Parquet file, block by block.
+
+        Args:
+            X: Rows as in `fit`.
+            path: The file, which appears when it is complete.
+            score: Whether `score_samples` is its last column.
+
+        Returns:
+            The number of rows.
+        """
+        return write_codes(self, X, path, score=score)
+
+    def inverse_transform(self, X: ArrayLike) -> Any:
+        """E[x | h] for codes.
+
+        Args:
+            X: Codes (n, k).
+
+        Returns:
+            Rows in the user's units, of the shape that `fit` saw; a frame for a table.
+
+        Raises:
+            InvalidDataError: Codes of another width, missing values, or a code too far out.
+        """
+        self._require_fitted()
+        codes = codes_to_read(self, X)
+        model = self._session.in_precision(precision_for(codes), self.model_)
+        return self._shaped(to_codes(model.mean, model, codes))
+
+    def reconstruct(self, X: ArrayLike) -> Any:
+        """r(x) = E[x | h = E[h | x]], what is left of each row after the narrow way.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Rows in the user's units, of the shape that `fit` saw; a frame for a table.
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        return self._shaped(self._to_rows(X, lambda model, z: model.mean(model.code(z))), X)
+
+    # ---- likelihood -------------------------------------------------------------------------
+
+    def score_features(self, X: ArrayLike) -> Array:
+        """The part of each feature in `score_samples`, in nats and in the user's units.
+
+        For a stochastic code every feature bears an equal part of the divergence.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n, d) whose rows sum to `score_samples`.
+        """
+        return self._to_rows(X, feature_scores, far_is_possible=True)
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """log p(x | h = f(x)), or for a stochastic code the evidence lower bound.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n,), nats per row in the user's units; higher is better.
+        """
+        return self._to_rows(X, row_scores, far_is_possible=True)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """The mean of `score_samples`.
+
+        Args:
+            X: Rows as in `fit`.
+            y: Ignored.
+
+        Returns:
+            Nats per row; higher is better.
+        """
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    def log_likelihood(self, X: ArrayLike, n_samples: int = 64) -> Array:
+        """The importance-weighted bound on log p(x) with K samples of the code.
+
+        It rises with K towards log p(x) and is never below the evidence bound in expectation
+        (Burda et al., 2016). For a deterministic code it is `score_samples`.
+
+        Args:
+            X: Rows as in `fit`.
+            n_samples: K.
+
+        Returns:
+            Array (n,), nats per row. The samples are those of ``random_state``.
+        """
+        n_samples = whole("n_samples", n_samples, 1)
+        self._require_fitted()
+        generator = make_generator(draw_seed(self.random_state), self.model_.device)
+        return self._to_rows(
+            X,
+            lambda model, z: model.importance_bound(z, n_samples, generator),
+            far_is_possible=True,
+        )
+
+    def sample(
+        self, n_samples: int = 1, *, mean: bool = False, random_state: RandomState = None
+    ) -> Any:
+        """New rows: h ~ p(h), then x ~ p(x | h).
+
+        Args:
+            n_samples: How many.
+            mean: Give E[x | h] in place of a draw of x.
+            random_state: Seed; the estimator's own if None.
+
+        Returns:
+            Rows in the user's units, of the shape that `fit` saw; a frame for a table.
+
+        Raises:
+            InvalidParameterError: The code has no prior.
+        """
+        self._require_fitted()
+        n_samples = whole("n_samples", n_samples, 1)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        return self._shaped(draw_rows(self.model_, n_samples, seed, mean=mean))
+
+    # ---- arrays and tensors -----------------------------------------------------------------
+
+    def _require_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet; call fit first."
+            )
+
+    def _to_rows(self, X: ArrayLike, function: OfRows, *, far_is_possible: bool = False) -> Array:
+        self._require_fitted()
+        data = data_to_read(self, X)
+        model = self._session.in_precision(precision_for(data), self.model_)
+        return to_rows(function, model, data, far_is_possible=far_is_possible)
+
+    def _shaped(self, rows: Array, X: Any = None) -> Any:
+        """Rows in the shape, or as the table, that the user knows."""
+        if self.schema_ is not None:
+            return as_users_rows(rows, self.schema_, X)
+        return rows.reshape(len(rows), *self.row_shape_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
