@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus.corruptions import Corruption, corrupt
+from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
 
@@ -72,8 +72,10 @@ class Objective:
             progress: The part of the training that is done, in [0, 1].
         """
         encoder = model.encoder
-        entered = model.enter(z)
-        eta = model.encode(corrupt(self.corruptions, entered, model.entry_width, generator))
+        # of a table that is corrupted, only penalties look at the cells as they were
+        unused = model.table is not None and self.corruptions and not self.penalties
+        entered = z if unused else model.enter(z)
+        eta = model.encode(self._corrupted(model, z, entered, generator))
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta, noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
@@ -83,6 +85,17 @@ class Objective:
             kl_cost=None if kl is None else encoder.kl_objective(kl),
             penalties=self._penalties(model, entered, h),
         )
+
+    def _corrupted(
+        self, model: Model, z: Tensor, entered: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """What the encoder sees of x̃; of a table, the cells are corrupted before they enter."""
+        if model.table is None:
+            return corrupt(self.corruptions, entered, model.entry_width, generator)
+        if not self.corruptions:
+            return entered
+        cells = Cells(z, model.table.is_real, model.table.is_category)
+        return model.enter(corrupt_cells(self.corruptions, cells, generator))
 
     def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:
         if not self.penalties:

@@ -72,7 +72,9 @@ def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
     counts = summary.integral_columns & (summary.minimum >= 0) & ~summary.constant
     kinds = []
     for j in range(matrix.n_features):
-        if summary.binary_columns[j]:
+        if summary.unseen[j]:
+            kinds.append("gaussian")
+        elif summary.binary_columns[j]:
             kinds.append("bernoulli")
         elif counts[j]:
             kinds.append(_count_family(summary, np.array([j])))
@@ -125,7 +127,9 @@ def _count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
 
 def _dispersion(summary: Summary, columns: NDArray[Any]) -> tuple[float, float]:
     """Variance / mean averaged over columns, and its standard error under Poisson counts."""
-    freedom = summary.n_rows - 1
-    variance = np.square(summary.std[columns]) * (summary.n_rows / freedom)
+    observed = summary.observed
+    n = np.full(len(columns), summary.n_rows) if observed is None else observed[columns]
+    variance = np.square(summary.std[columns]) * (n / (n - 1))
     index = float(np.mean(variance / summary.mean[columns]))
-    return index, float(np.sqrt(2 / (len(columns) * freedom)))
+    # of a mean of terms with variances 2 / (n − 1)
+    return index, float(np.sqrt(2 * np.mean(1 / (n - 1)) / len(columns)))

@@ -171,8 +171,12 @@ def block_rows(n_features: int, itemsize: int, nbytes: int = BLOCK_BYTES) -> int
     return max(1, nbytes // max(1, n_features * itemsize))
 
 
-def check_finite(matrix: Matrix) -> None:
-    """Refuse missing and infinite values, reading the data once in blocks.
+def check_finite(matrix: Matrix, *, missing: bool = False) -> None:
+    """Refuse infinite values, and missing ones if need be, reading the data once in blocks.
+
+    Args:
+        matrix: The data.
+        missing: Let NaN pass: it stands for a cell that was not observed.
 
     Raises:
         InvalidDataError: With the row and the column of the first one and how many there are.
@@ -180,12 +184,13 @@ def check_finite(matrix: Matrix) -> None:
     """
     if matrix.dtype.kind != "f":
         return
+    tests = [("inf", np.isinf)] if missing else [("nan", np.isnan), ("inf", np.isinf)]
     found = {"nan": 0, "inf": 0}
     first: dict[str, tuple[int, int, float]] = {}
     for start, numbers in _stored(matrix):
         if _sum_is_finite(numbers):
             continue
-        for kind, test in (("nan", np.isnan), ("inf", np.isinf)):
+        for kind, test in tests:
             wrong = test(numbers)
             count = int(np.count_nonzero(wrong))
             found[kind] += count
@@ -231,8 +236,9 @@ def _refuse_not_finite(
     where += f" {'missing' if kind == 'nan' else value} in row {row}, column {matrix.name(column)}"
     if kind == "nan":
         raise InvalidDataError(
-            f"Input X contains NaN. {where}. Missing values are not supported yet: impute them "
-            "(sklearn.impute.SimpleImputer) or drop the rows or columns that hold them."
+            f"Input X contains NaN. {where}. Only a model with a likelihood per column takes "
+            "missing values: fit it to data that have some, or with likelihood=Columns(...); or "
+            "impute them (sklearn.impute.SimpleImputer) or drop their rows or columns."
         )
     raise InvalidDataError(
         f"Input X contains infinity or a value too large for {matrix.dtype!r}. {where}. "

@@ -9,10 +9,13 @@ Nothing is squared before it is centred, and means are kept as differences from 
 column such as 10⁹ ± 1 keeps all its digits. Columns
 whose squares would leave the range of float64 (10³⁰⁰, 10⁻³⁰⁰) are read a second time, multiplied
 by a power of two, which is exact. A CSR array is never made dense.
+
+A NaN is a cell that was not observed: everything is said of the observed cells, and n is a number
+for each column.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from isthmus.data.matrix import Matrix, block_rows, check_finite
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 
 CACHE_BYTES = 2**20  # a block stays in the processor's cache over the passes that are made on it
 GROUP = 2**21  # stored numbers of a CSR array that are looked at together
@@ -43,6 +47,8 @@ class Summary:
         constant: Columns (d,) that don't vary by more than rounding: the range is at most four
             units in the last place of the stored type (nothing for integers and float16).
         integral_columns: Columns (d,) that hold integers only, of whatever type.
+        observed: How many cells of each column (d,) are not missing; None where all are there. A
+            column without any counts as constant, and as zeros.
     """
 
     n_rows: int
@@ -52,6 +58,15 @@ class Summary:
     maximum: Floats
     constant: Bools
     integral_columns: Bools
+    observed: Counts | None = None
+
+    @property
+    def unseen(self) -> Bools:
+        """Columns (d,) without any observed cell."""
+        if self.observed is None:
+            return np.zeros(len(self.mean), dtype=np.bool_)
+        none: Bools = self.observed == 0
+        return none
 
     @property
     def common_std(self) -> float:
@@ -89,10 +104,11 @@ class Summary:
 class _Moments:
     """n, mean (less the shift) and M₂ of some rows, in units of 2**exponent.
 
-    Range and kind are those of the numbers themselves.
+    Range and kind are those of the numbers themselves. Where cells are missing, n is one number
+    for each column, and the range of a column without cells is from ∞ to −∞.
     """
 
-    n: int
+    n: int | Counts
     mean: Floats
     m2: Floats
     low: Floats
@@ -115,25 +131,25 @@ def summarise(matrix: Matrix) -> Summary:
         matrix: n ≥ 1 rows.
 
     Raises:
-        InvalidDataError: No rows, or a value that is missing or infinite, by row and column.
+        InvalidDataError: No rows, or a value that is infinite, by row and column.
     """
     if len(matrix) == 0:
         raise InvalidDataError("There are no rows to summarise; at least 1 is needed.")
-    first = matrix.rows(0, 1, np.float64)[0]
+    first = _first_values(matrix)
     exponent = np.zeros(matrix.n_features, dtype=np.int64)
     shift = first
-    found = _moments(matrix, _Frame(None, shift))
+    found = _seen(_moments(matrix, _Frame(None, shift)), shift)
     size = np.maximum(np.abs(found.low), np.abs(found.high))
     extreme = (size > SQUARES_SAFELY) | ((size > 0) & (size < 1 / SQUARES_SAFELY))
     if extreme.any():
         exponent[extreme] = np.frexp(size[extreme])[1]
         shift = np.ldexp(first, -exponent)
-        found = _moments(matrix, _Frame(exponent, shift))
+        found = _seen(_moments(matrix, _Frame(exponent, shift)), shift)
     mean = np.ldexp(shift + found.mean, exponent)
-    std = np.ldexp(np.sqrt(found.m2 / found.n), exponent)
+    std = np.ldexp(np.sqrt(found.m2 / np.maximum(found.n, 1)), exponent)
     still = found.low == found.high
     return Summary(
-        n_rows=found.n,
+        n_rows=len(matrix),
         mean=np.where(still, found.low, np.clip(mean, found.low, found.high)),
         std=np.where(still, 0.0, std),
         minimum=found.low,
@@ -141,6 +157,32 @@ def summarise(matrix: Matrix) -> Summary:
         # halved, because the range of ±1.7e308 is not a float64
         constant=found.high / 2 - found.low / 2 <= 2 * _precision(matrix.dtype) * size,
         integral_columns=found.integral,
+        observed=None if isinstance(found.n, int) else found.n,
+    )
+
+
+def _first_values(matrix: Matrix) -> Floats:
+    """The first row; 0 in place of what is missing or infinite, or a value of the next rows."""
+    first = matrix.rows(0, 1, np.float64)[0]
+    if np.isfinite(first).all():
+        return first
+    block = matrix.rows(0, block_rows(matrix.n_features, 8, CACHE_BYTES), np.float64)
+    fine = np.isfinite(block)
+    chosen = block[fine.argmax(axis=0), np.arange(matrix.n_features)]
+    values: Floats = np.where(fine.any(axis=0), chosen, 0.0)
+    return values
+
+
+def _seen(found: _Moments, shift: Floats) -> _Moments:
+    """The same, with zeros for a column that has no cell."""
+    if isinstance(found.n, int) or found.n.all():
+        return found
+    none = found.n == 0
+    return replace(
+        found,
+        mean=np.where(none, -shift, found.mean),
+        low=np.where(none, 0.0, found.low),
+        high=np.where(none, 0.0, found.high),
     )
 
 
@@ -155,8 +197,9 @@ def _moments(matrix: Matrix, frame: _Frame) -> _Moments:
     # sums of extreme columns may overflow here; those columns are read again, scaled
     with np.errstate(over="ignore", invalid="ignore"):
         for part in _parts(matrix, frame):
-            if not (np.isfinite(part.low).all() and np.isfinite(part.high).all()):
-                check_finite(matrix)
+            finite = np.isfinite(part.low) & np.isfinite(part.high)
+            if not (finite | (np.asarray(part.n) == 0)).all():
+                check_finite(matrix, missing=True)
             total = part if total is None else _merge(total, part)
     assert total is not None, "a matrix with rows has at least one block"
     return total
@@ -165,10 +208,11 @@ def _moments(matrix: Matrix, frame: _Frame) -> _Moments:
 def _merge(a: _Moments, b: _Moments) -> _Moments:
     n = a.n + b.n
     step = b.mean - a.mean
+    share = b.n / np.maximum(n, 1)
     return _Moments(
         n,
-        a.mean + step * (b.n / n),
-        a.m2 + b.m2 + np.square(step) * (a.n * (b.n / n)),
+        a.mean + step * share,
+        a.m2 + b.m2 + np.square(step) * (a.n * share),
         np.minimum(a.low, b.low),
         np.maximum(a.high, b.high),
         a.integral & b.integral,
@@ -197,6 +241,8 @@ def _dense_part(block: NDArray[Any], divisor: float, frame: _Frame, integral: Bo
     if divisor != 1:
         x /= divisor
     low, high = x.min(axis=0), x.max(axis=0)
+    if np.isnan(low).any():
+        return _holed_part(x, frame, integral)
     if block.dtype.kind == "f" or divisor != 1:
         integral = _still_integral(x, integral)
     if frame.exponent is not None:
@@ -208,6 +254,26 @@ def _dense_part(block: NDArray[Any], divisor: float, frame: _Frame, integral: Bo
     residual = ones @ x  # 0 but for the rounding of the mean, which it corrects
     m2 = np.einsum("ij,ij->j", x, x) - np.square(residual) / n
     return _Moments(n, mean + residual / n, np.maximum(m2, 0), low, high, integral)
+
+
+def _holed_part(x: Floats, frame: _Frame, integral: Bools) -> _Moments:
+    """Moments of a block (m, d) with missing cells, which is written over."""
+    missing = np.isnan(x)
+    n = (len(x) - missing.sum(axis=0)).astype(np.int64)
+    low = np.where(missing, np.inf, x).min(axis=0)
+    high = np.where(missing, -np.inf, x).max(axis=0)
+    integral = integral & ((np.rint(x) == x) | missing).all(axis=0)
+    if frame.exponent is not None:
+        x = np.ldexp(x, -frame.exponent)
+    x -= frame.shift
+    x[missing] = 0
+    some = np.maximum(n, 1)
+    mean = x.sum(axis=0) / some
+    x -= mean
+    x[missing] = 0
+    residual = x.sum(axis=0)
+    m2 = np.einsum("ij,ij->j", x, x) - np.square(residual) / some
+    return _Moments(n, mean + residual / some, np.maximum(m2, 0), low, high, integral)
 
 
 def _still_integral(x: Floats, integral: Bools) -> Bools:
@@ -238,6 +304,11 @@ def _sparse_part(csr: Any, divisor: float, frame: _Frame) -> _Moments:
     n, d = csr.shape
     x, column = csr.data.astype(np.float64) / divisor, csr.indices
     zeros = n - np.bincount(column, minlength=d)
+    seen: int | Counts = n
+    missing = np.isnan(x)
+    if missing.any():
+        seen = n - np.bincount(column[missing], minlength=d)
+        x, column = x[~missing], column[~missing]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     np.minimum.at(low, column, x)
     np.maximum.at(high, column, x)
@@ -248,9 +319,10 @@ def _sparse_part(csr: Any, divisor: float, frame: _Frame) -> _Moments:
     if frame.exponent is not None:
         x = np.ldexp(x, -frame.exponent[column])
     x, zero = x - frame.shift[column], -frame.shift  # what a 0 that isn't stored has become
-    mean = (np.bincount(column, weights=x, minlength=d) + zeros * zero) / n
+    some = np.maximum(seen, 1)
+    mean = (np.bincount(column, weights=x, minlength=d) + zeros * zero) / some
     x, zero = x - mean[column], zero - mean
     residual = np.bincount(column, weights=x, minlength=d) + zeros * zero
     m2 = np.bincount(column, weights=x * x, minlength=d) + zeros * np.square(zero)
-    m2 = np.maximum(m2 - np.square(residual) / n, 0)
-    return _Moments(n, mean + residual / n, m2, low, high, integral)
+    m2 = np.maximum(m2 - np.square(residual) / some, 0)
+    return _Moments(seen, mean + residual / some, m2, low, high, integral)

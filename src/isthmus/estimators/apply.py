@@ -58,13 +58,14 @@ def rows_to_read(estimator: Any, X: Any) -> Matrix:
     """Rows of the kind that a fitted estimator knows.
 
     Raises:
-        InvalidDataError: Missing or infinite values, other columns than in `fit`.
+        InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
+            or other columns than in `fit`.
     """
     matrix = as_matrix(X)
     check_columns(estimator, X, matrix, reset=False)
     if holds_pixels(matrix):
         matrix = replace(matrix, divisor=estimator._pixel_divisor)
-    check_finite(matrix)
+    check_finite(matrix, missing=estimator.likelihood_.traits.columns is not None)
     return matrix
 
 
@@ -92,7 +93,7 @@ def to_rows(
     Args:
         function: From the model and scaled rows (m, d) to m results.
         model: In the precision that `precision_for` asks for.
-        matrix: Rows of the kind that the model was fitted to, without missing values.
+        matrix: Rows of the kind that the model was fitted to.
         far_is_possible: Whether −∞ is a result, as the score of a row far out is.
 
     Returns:
@@ -132,9 +133,14 @@ def row_scores(model: Model, z: Tensor) -> Tensor:
 
 
 def feature_scores(model: Model, z: Tensor) -> Tensor:
-    """Each feature's part in `row_scores`, (m, d); of the divergence all bear the same part."""
+    """Each feature's part in `row_scores`, (m, d).
+
+    Of the divergence all bear the same part, but a missing cell none.
+    """
     log_prob, kl = model.evidence(z)
-    return log_prob - kl.sum(1, keepdim=True) / z.shape[1]
+    observed = (~z.isnan()).to(log_prob.dtype)
+    share = kl.sum(1, keepdim=True) / observed.sum(1, keepdim=True).clamp_min(1)
+    return log_prob - share * observed
 
 
 @torch.no_grad()
@@ -192,7 +198,7 @@ def _in_blocks(
 
 def _refuse_row(matrix: Matrix, first: int, row: int, entered: Tensor) -> NoReturn:
     """Name the value that is farthest out, in the units of the network."""
-    column = int(entered[row].abs().argmax())
+    column = int(entered[row].abs().nan_to_num(nan=-1.0, posinf=np.inf).argmax())
     value = matrix.rows(first + row, first + row + 1, np.float64)[0, column]
     raise InvalidDataError(
         f"Row {first + row} is too far out to be computed with: the value {value:.4g} of column "

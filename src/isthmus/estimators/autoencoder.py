@@ -30,8 +30,15 @@ from isthmus.estimators.apply import (
 from isthmus.estimators.construct import begin, check_support
 from isthmus.estimators.learn import Session, follow, report
 from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import Network, Recipe, fraction, read_plan, read_recipe, whole
-from isthmus.likelihoods import Likelihood
+from isthmus.estimators.resolve import (
+    Given,
+    Network,
+    Recipe,
+    fraction,
+    read_plan,
+    read_recipe,
+    whole,
+)
 from isthmus.model import Model
 from isthmus.penalties import Penalty
 from isthmus.training import Epoch, find_device, make_rows, train
@@ -60,7 +67,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         encoder: p(h | x), a name in `isthmus.encoders.ENCODERS` or an object.
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
             ``"auto"`` reads the data: {0, 1} are Bernoulli, counts NegativeBinomial or Poisson,
-            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``.
+            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``. A list has a
+            name or an object for each column of a table, as `Columns` has. Where values are
+            missing (NaN), one likelihood for all becomes one for each column.
         corruption: C(x̃ | x): one or a list, names or objects; None for none.
         penalty: Ω: one or a list, names or objects; None for none.
         optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"muon"``.
@@ -103,7 +112,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network: Network = "mlp",
         tied: bool = False,
         encoder: str | Encoder = "deterministic",
-        likelihood: str | Likelihood = "auto",
+        likelihood: Given = "auto",
         corruption: str | Corruption | list[str | Corruption] | None = None,
         penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str = "adamw",
@@ -146,14 +155,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Args:
             X: Array (n, d), images (n, H, W) or (n, H, W, C), a torch tensor, a pandas, polars
-                or Arrow frame of numbers, or a sparse matrix (made dense batch by batch).
+                or Arrow frame of numbers, or a sparse matrix (made dense batch by batch). NaN is
+                a value that is missing.
             y: Ignored.
 
         Returns:
             The estimator itself.
 
         Raises:
-            InvalidDataError: Missing or infinite values, a wrong shape, text.
+            InvalidDataError: Infinite values, a wrong shape, text.
             SupportError: A value that the likelihood can't have.
             InvalidParameterError: A parameter outside its range.
             TrainingError: No finite step could be found.
@@ -249,7 +259,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Array (n, k).
 
         Raises:
-            InvalidDataError: Rows of another width, missing values, or a row too far out.
+            InvalidDataError: Rows of another width, a row too far out, or missing values where
+                `fit` saw none and the likelihood is not one per column.
         """
         return self._to_rows(X, lambda model, z: model.code(z))
 
@@ -391,6 +402,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

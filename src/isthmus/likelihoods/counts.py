@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
-from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
 from isthmus.numerics import (
     LARGEST_LOG_DISPERSION,
     bisect,
@@ -41,7 +41,7 @@ class Poisson(Likelihood):
         """One log-rate."""
         return Traits(parameters=(Parameter("log_mean"),), support=COUNTS, entry="log1p")
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The logarithm of the mean, which is taken as 10⁻⁶ for a column of zeros."""
         return (inverse_log_rate(x.mean(0).clamp_min(LEAST_MEAN).log()),)
 
@@ -81,7 +81,7 @@ class NegativeBinomial(Likelihood):
             entry="log1p",
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Log-means, and the dispersion of the greatest likelihood given them."""
         log_mean = x.mean(0).clamp_min(LEAST_MEAN).log()
         best = _best_log_dispersion(x, lambda _: log_mean, shared=self.dispersion == "shared")
@@ -127,7 +127,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
             entry="log1p",
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The maximum of the likelihood; without extra zeros the logit of π is −15.
 
         If zeros come in excess, the best negative binomial is that of the counts above zero by

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
-from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
 from isthmus.numerics import log_poisson, log_saturated_poisson
 
 UNSEEN = 0.5
@@ -45,9 +45,11 @@ class Multinomial(Likelihood):
     @property
     def traits(self) -> Traits:
         """One logit per word."""
-        return Traits(parameters=(Parameter("logit"),), support=COUNTS, entry="log1p")
+        return Traits(
+            parameters=(Parameter("logit"),), support=COUNTS, entry="log1p", factorised=False
+        )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Logarithms of the words' counts; one that never occurs counts as half."""
         return (x.sum(0).clamp_min(UNSEEN).log(),)
 

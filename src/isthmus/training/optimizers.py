@@ -97,7 +97,11 @@ class _Groups:
         scales = list(model.parameters_of_all_rows.parameters())
         known = {id(parameter) for parameter in scales}
         rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
-        return cls([p for p in rest if p.ndim > 1], [p for p in rest if p.ndim <= 1], scales)
+        # a level's vector is a place, not a map: it is neither decayed nor made orthogonal
+        vectors = set() if model.table is None else {id(p) for p in model.table.parameters()}
+        weights = [p for p in rest if p.ndim > 1 and id(p) not in vectors]
+        chosen = {id(p) for p in weights}
+        return cls(weights, [p for p in rest if id(p) not in chosen], scales)
 
     def with_rates(self, learning_rate: float, decay: float) -> list[Group]:
         fast = SCALE_SPEED * learning_rate
