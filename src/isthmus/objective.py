@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from isthmus._errors import InvalidParameterError
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
@@ -75,27 +76,46 @@ class Objective:
         # of a table that is corrupted, only penalties look at the cells as they were
         unused = model.table is not None and self.corruptions and not self.penalties
         entered = z if unused else model.enter(z)
-        eta = model.encode(self._corrupted(model, z, entered, generator))
+        seen, target = self._corrupted(model, z, entered, generator)
+        eta = model.encode(seen)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta, noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         return Terms(
-            nll=model.nll(z, h),
+            nll=model.nll(target, h) / self.share,
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
             penalties=self._penalties(model, entered, h),
         )
 
+    @property
+    def share(self) -> float:
+        """Which part of a table's observed cells counts: below 1, only what is hidden."""
+        return min((corruption.share for corruption in self.corruptions), default=1.0)
+
     def _corrupted(
         self, model: Model, z: Tensor, entered: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """What the encoder sees of x̃; of a table, the cells are corrupted before they enter."""
+    ) -> tuple[Tensor, Tensor]:
+        """What the encoder sees of x̃, and the cells that count.
+
+        Of a table the cells are corrupted before they enter.
+
+        Raises:
+            InvalidParameterError: Only hidden cells are to count, and the data are no table.
+        """
         if model.table is None:
-            return corrupt(self.corruptions, entered, model.entry_width, generator)
+            if self.share < 1:
+                raise InvalidParameterError(
+                    "Masking(targets='hidden') is for tables, with a likelihood per column; "
+                    "give likelihood as a list or as Columns(...), or use targets='all'."
+                )
+            return corrupt(self.corruptions, entered, model.entry_width, generator), z
         if not self.corruptions:
-            return entered
+            return entered, z
         cells = Cells(z, model.table.is_real, model.table.is_category)
-        return model.enter(corrupt_cells(self.corruptions, cells, generator))
+        corrupted = corrupt_cells(self.corruptions, cells, generator)
+        target = z if self.share == 1 else z.masked_fill(~corrupted.isnan(), torch.nan)
+        return model.enter(corrupted), target
 
     def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:
         if not self.penalties:

@@ -54,8 +54,13 @@ def check_columns(estimator: Any, X: Any, matrix: Matrix, *, reset: bool) -> Non
         raise InvalidDataError(f"{error} Give the columns that fit saw, in order.") from error
 
 
-def rows_to_read(estimator: Any, X: Any) -> Matrix:
+def rows_to_read(estimator: Any, X: Any, *, missing: bool = False) -> Matrix:
     """Rows of the kind that a fitted estimator knows.
+
+    Args:
+        estimator: Fitted.
+        X: What the user gave.
+        missing: Let missing values pass under any likelihood.
 
     Raises:
         InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
@@ -65,7 +70,8 @@ def rows_to_read(estimator: Any, X: Any) -> Matrix:
     check_columns(estimator, X, matrix, reset=False)
     if holds_pixels(matrix):
         matrix = replace(matrix, divisor=estimator._pixel_divisor)
-    check_finite(matrix, missing=estimator.likelihood_.traits.columns is not None)
+    by_column = estimator.likelihood_.traits.columns is not None
+    check_finite(matrix, missing=missing or by_column)
     return matrix
 
 

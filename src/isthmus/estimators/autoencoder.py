@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 
 from isthmus._errors import InvalidDataError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
+from isthmus.analysis.impute import Spread
 from isthmus.corruptions import Corruption
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
@@ -28,6 +29,7 @@ from isthmus.estimators.apply import (
     to_rows,
 )
 from isthmus.estimators.construct import begin, check_support
+from isthmus.estimators.fill import fill_rows, try_rows
 from isthmus.estimators.learn import Session, follow, report
 from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import (
@@ -185,6 +187,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 shown.show,
             )
         self.code_report_ = report(self.model_, matrix, order, say(self.verbose))
+        tried = order[:n_held_out] if n_held_out else order
+        self._spread = try_rows(self.model_, matrix, tried, seed, hid=bool(objective.corruptions))
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -241,6 +245,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._recipe = recipe
         self._n_features_out = model.shape.n_components
         self._session = Session()
+        self._spread: Spread | None = None
 
     @property
     def n_iter_(self) -> int:
@@ -381,6 +386,35 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n_samples = whole("n_samples", n_samples, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
         return self._shaped(draw_rows(self.model_, n_samples, seed, mean=mean))
+
+    def impute(
+        self, X: ArrayLike, n_draws: int | None = None, random_state: RandomState = None
+    ) -> Any:
+        """Fill in missing values.
+
+        Best from a model that was trained with ``corruption=Masking(0.25, targets='hidden')``.
+        See `isthmus.analysis.impute` for how, and `isthmus.analysis.pool` for what to do with
+        several draws.
+
+        Args:
+            X: Rows as in `fit`, with NaN for what is missing.
+            n_draws: None for conditional means (modes of categories); m for a list of m joint
+                draws of the missing values: multiple imputation.
+            random_state: Seed of the draws; the estimator's own if None.
+
+        Returns:
+            An array like X, or a list of such, without NaN. The observed values are those given.
+
+        Raises:
+            InvalidDataError: Infinite values, other columns than in `fit`, or a row too far out.
+        """
+        self._require_fitted()
+        if n_draws is not None:
+            n_draws = whole("n_draws", n_draws, 1)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        matrix = rows_to_read(self, X, missing=True)
+        model = self._session.in_precision(precision_for(matrix), self.model_)
+        return fill_rows(model, matrix, self._spread, n_draws, seed)
 
     # ---- arrays and tensors -----------------------------------------------------------------
 

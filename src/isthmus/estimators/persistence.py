@@ -30,6 +30,7 @@ from isthmus.corruptions import CORRUPTIONS
 from isthmus.encoders import ENCODERS
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.construct import Units, assemble, empty_start, least_size
+from isthmus.estimators.fill import spread_card, spread_from_card
 from isthmus.estimators.resolve import Recipe, number, read_recipe, whole
 from isthmus.likelihoods import LIKELIHOODS, Likelihood
 from isthmus.model import Model
@@ -84,6 +85,7 @@ def save(estimator: Autoencoder, path: Path) -> None:
         },
         "likelihood": _plain("likelihood", estimator.likelihood_),
         "history": [asdict(epoch) for epoch in estimator.history_],
+        "imputation": spread_card(estimator._spread),
     }
     write_model(path, _finite(card), estimator.model_.state_dict())
 
@@ -144,6 +146,7 @@ def _estimator(
     except IsthmusError:
         device = torch.device("cpu")
     estimator._receive(model.to(device), recipe)
+    estimator._spread = spread_from_card(card.get("imputation"), estimator.n_features_in_)
     return estimator
 
 

@@ -1,0 +1,271 @@
+"""Missing cells filled in: the conditional mean or mode, or joint draws.
+
+A model that was trained with hidden cells (`Masking`) gives p(x_j | whatever is seen) for each cell
+in one pass. From these one-cell conditionals come joint ones, in two ways:
+
+* **Chain.** p(x_a, x_b | seen) = p(x_a | seen) · p(x_b | seen, x_a): the missing cells are drawn
+  one after the other in a random order, each seen by those that follow (Uria et al., 2014). Means
+  and modes are read off the first pass.
+* **Gibbs.** Each missing cell is drawn again and again from p(x_j | all others). A linear network
+  can't adapt to which cells are seen, but gets this one conditional exactly right. In place of
+  draws the means are put in, Gauss-Seidel fashion: for normal data that converges to E[x | seen].
+
+Which one predicts hidden cells better is tried on rows with some cells hidden on purpose.
+
+**Spread.** A cell that is hidden is predicted worse than one that is seen, and few columns are
+normal about their prediction. So real columns are drawn as prediction plus a residual that was
+measured in just this way on cells hidden on purpose; other kinds are drawn from the likelihood.
+
+A model without a place for missing cells starts from a typical row and is iterated, encode and
+decode, with the observed cells clamped (Rezende et al., 2014).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isthmus._errors import InvalidDataError
+from isthmus.likelihoods import Eta
+from isthmus.model import Model
+
+Array = NDArray[Any]
+Choose = Callable[[Eta], Tensor]
+
+SWEEPS = 25
+STEPS = 32  # columns of a wide table are visited in this many groups
+LEVELS = 101
+ROWS = 2048
+TRIED_ROWS = 8192
+TRIED_RATE = 0.2
+COMPARED_ROWS = 1024
+COMPARED_SWEEPS = 5
+FEWEST_RESIDUALS = 20
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What trying on hidden cells has taught.
+
+    Attributes:
+        gibbs: Whether the missing cells are visited again and again.
+        residuals: Quantiles of (cell − prediction) in scaled units, (LEVELS, d); NaN where the
+            likelihood itself is drawn from.
+    """
+
+    gibbs: bool
+    residuals: Tensor
+
+
+@torch.no_grad()
+def try_on_hidden(model: Model, z: Tensor, generator: torch.Generator) -> Spread | None:
+    """Hide cells, predict them, and keep what was learnt.
+
+    Args:
+        model: In float32.
+        z: Scaled rows that were held out if possible, (n, d), with NaN for missing cells.
+        generator: Which cells are hidden.
+
+    Returns:
+        None for a model without a place for missing cells.
+    """
+    if model.table is None:
+        return None
+    z = z[:TRIED_ROWS]
+    chance = torch.rand(z.shape, generator=generator, device=z.device)
+    hidden = (chance < TRIED_RATE) & ~z.isnan()
+    few = slice(COMPARED_ROWS)
+    gibbs = _sweeps_help(model, z[few], hidden[few], generator)
+    state = z if gibbs else z.masked_fill(hidden, torch.nan)
+    errors = torch.full_like(z, torch.nan)
+    for block in _visits(z, generator):
+        seen = state.clone()
+        seen[:, block] = seen[:, block].masked_fill(hidden[:, block], torch.nan)
+        error = z - model.likelihood.mean(_eta(model, seen))
+        errors[:, block] = error[:, block].masked_fill(~hidden[:, block], torch.nan)
+        if not gibbs:
+            state[:, block] = z[:, block]
+    return Spread(gibbs, _quantiles(errors, model.table.is_real))
+
+
+def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Generator) -> bool:
+    """Whether hidden cells are more probable once the others have been filled in."""
+    holes = z.masked_fill(hidden, torch.nan)
+    wanted = z.masked_fill(~hidden, torch.nan)
+    once = model.likelihood.log_prob(wanted, _eta(model, holes)).sum()
+    missing = holes.isnan()
+    choose = _typical(model)
+    filled = torch.where(missing, choose(_eta(model, holes)), holes)
+    for _ in range(COMPARED_SWEEPS):
+        _sweep(model, filled, missing, choose, generator)
+    again = torch.zeros_like(once)
+    for block in _visits(z, generator):
+        seen = filled.clone()
+        seen[:, block] = seen[:, block].masked_fill(missing[:, block], torch.nan)
+        again += model.likelihood.log_prob(wanted, _eta(model, seen))[:, block].sum()
+    return bool(again > once)
+
+
+def _quantiles(errors: Tensor, is_real: Tensor) -> Tensor:
+    """At LEVELS midpoints, by column; NaN for other kinds and where too few were seen."""
+    levels = (torch.arange(LEVELS, device=errors.device, dtype=errors.dtype) + 0.5) / LEVELS
+    result = errors.new_full((LEVELS, errors.shape[1]), torch.nan)
+    for j in is_real.nonzero().flatten().tolist():
+        column = errors[:, j]
+        column = column[column.isfinite()]
+        if len(column) >= FEWEST_RESIDUALS:
+            result[:, j] = torch.quantile(column, levels)
+    return result
+
+
+@torch.no_grad()
+def fill(
+    model: Model,
+    x: Array,
+    spread: Spread | None,
+    generator: torch.Generator,
+    *,
+    draw: bool,
+) -> Array:
+    """The rows with every missing cell filled in.
+
+    Args:
+        model: In the precision that is to be computed with.
+        x: Rows in the user's units, float64 (n, d), NaN where a cell is missing.
+        spread: From `try_on_hidden`; None to draw from the likelihood alone.
+        generator: Of draws and of the order of visits.
+        draw: A joint draw of the missing cells; else their means or modes.
+
+    Returns:
+        Array (n, d) in float64, the observed cells as they were.
+
+    Raises:
+        InvalidDataError: A row so far out that its prediction is not a number.
+    """
+    result = x.copy()
+    dtype = next(model.parameters()).dtype
+    (incomplete,) = np.isnan(x).any(1).nonzero()
+    for first in range(0, len(incomplete), ROWS):
+        rows = incomplete[first : first + ROWS]
+        given = torch.from_numpy(x[rows]).to(model.device)
+        missing = given.isnan()
+        if model.table is None:
+            z = _clamped(model, given, missing, dtype, generator, draw=draw)
+        else:
+            z = _table(model, model.scaled(given).to(dtype), missing, spread, generator, draw=draw)
+        _require_finite(z, rows)
+        filled = model.unscaled(z.double()).cpu().numpy()
+        result[rows] = np.where(missing.cpu().numpy(), filled, x[rows])
+    return result
+
+
+def _table(
+    model: Model,
+    z: Tensor,
+    missing: Tensor,
+    spread: Spread | None,
+    generator: torch.Generator,
+    *,
+    draw: bool,
+) -> Tensor:
+    """Chain or Gibbs, for scaled rows with NaN."""
+    typical = _typical(model)
+    gibbs = spread is not None and spread.gibbs
+    if draw:
+        choose = _drawn(model, spread, generator)
+        _sweep(model, z, missing, choose, generator)
+    else:
+        choose = typical
+        z = torch.where(missing, typical(_eta(model, z)), z)
+    for _ in range(SWEEPS if gibbs else 0):
+        _sweep(model, z, missing, choose, generator)
+    return z
+
+
+def _sweep(
+    model: Model, z: Tensor, missing: Tensor, choose: Choose, generator: torch.Generator
+) -> None:
+    """Choose every missing cell once, in place, given the others as they are now."""
+    for block in _visits(z, generator):
+        (rows,) = missing[:, block].any(1).nonzero(as_tuple=True)
+        if not len(rows):
+            continue
+        seen, holes = z[rows], torch.zeros_like(missing[rows])
+        holes[:, block] = missing[rows][:, block]
+        chosen = choose(_eta(model, seen.masked_fill(holes, torch.nan)))
+        z[rows] = torch.where(holes, chosen, seen)
+
+
+def _visits(z: Tensor, generator: torch.Generator) -> Sequence[Tensor]:
+    """The columns in a random order, one by one or in STEPS groups."""
+    order = torch.randperm(z.shape[1], generator=generator, device=z.device)
+    return order.chunk(min(STEPS, len(order)))
+
+
+def _clamped(
+    model: Model,
+    x: Tensor,
+    missing: Tensor,
+    dtype: torch.dtype,
+    generator: torch.Generator,
+    *,
+    draw: bool,
+) -> Tensor:
+    """Encode and decode again and again, the observed cells put back each time."""
+    middle = torch.zeros((1, model.shape.n_components), device=x.device, dtype=dtype)
+    typical = _typical(model)
+    start = model.unscaled(typical(model.decode(middle)).double())
+    z = model.scaled(torch.where(missing, start, x)).to(dtype)
+    for _ in range(SWEEPS):
+        z = torch.where(missing, typical(_eta(model, z)), z)
+    if draw:
+        for _ in range(SWEEPS):
+            z = torch.where(missing, model.likelihood.sample(_eta(model, z), generator), z)
+    return z
+
+
+def _eta(model: Model, z: Tensor) -> Eta:
+    return model.decode(model.code(z))
+
+
+def _typical(model: Model) -> Choose:
+    """The mean; the nearest whole number where the mean can't occur, as for counts and bits."""
+    contains = model.likelihood.traits.support.contains
+
+    def choose(eta: Eta) -> Tensor:
+        mean = model.likelihood.mean(eta)
+        inside = torch.from_numpy(contains(mean.cpu().numpy())).to(mean.device)
+        return torch.where(inside, mean, mean.round())
+
+    return choose
+
+
+def _drawn(model: Model, spread: Spread | None, generator: torch.Generator) -> Choose:
+    """Prediction plus residual where residuals are known, else a draw of the likelihood."""
+
+    def choose(eta: Eta) -> Tensor:
+        sample = model.likelihood.sample(eta, generator)
+        if spread is None:
+            return sample
+        table = spread.residuals.to(sample)
+        place = torch.rand(sample.shape, generator=generator, device=sample.device)
+        place = (place.to(sample.dtype) * LEVELS - 0.5).clamp(0, LEVELS - 1)
+        low = place.long().clamp(max=LEVELS - 2)
+        residual = torch.lerp(table.gather(0, low), table.gather(0, low + 1), place - low)
+        drawn = model.likelihood.mean(eta) + residual
+        return torch.where(drawn.isnan(), sample, drawn)
+
+    return choose
+
+
+def _require_finite(z: Tensor, rows: NDArray[np.intp]) -> None:
+    wrong = ~z.isfinite().all(1)
+    if wrong.any():
+        raise InvalidDataError(
+            f"Row {rows[int(wrong.int().argmax())]} is too far out to be imputed: its prediction "
+            "is not a number. Look for an error or another unit in this row, or leave it out."
+        )
