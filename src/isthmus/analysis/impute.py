@@ -14,7 +14,8 @@ Which one predicts hidden cells better is tried on rows with some cells hidden o
 
 **Spread.** A cell that is hidden is predicted worse than one that is seen, and few columns are
 normal about their prediction. So real columns are drawn as prediction plus a residual that was
-measured in just this way on cells hidden on purpose; other kinds are drawn from the likelihood.
+measured in just this way on cells hidden on purpose, from rows of which about as much was unseen;
+other kinds are drawn from the likelihood.
 
 A model without a place for missing cells starts from a typical row and is iterated, encode and
 decode, with the observed cells clamped (Rezende et al., 2014).
@@ -34,14 +35,15 @@ from isthmus.likelihoods import Eta
 from isthmus.model import Model
 
 Array = NDArray[Any]
-Choose = Callable[[Eta], Tensor]
+Choose = Callable[[Eta, Tensor], Tensor]
 
 SWEEPS = 25
 STEPS = 32  # columns of a wide table are visited in this many groups
 LEVELS = 101
 ROWS = 2048
 TRIED_ROWS = 8192
-TRIED_RATE = 0.2
+REPEATED_ROWS = 4096
+STRATA = 5
 COMPARED_ROWS = 1024
 COMPARED_SWEEPS = 5
 FEWEST_RESIDUALS = 20
@@ -53,8 +55,8 @@ class Spread:
 
     Attributes:
         gibbs: Whether the missing cells are visited again and again.
-        residuals: Quantiles of (cell − prediction) in scaled units, (LEVELS, d); NaN where the
-            likelihood itself is drawn from.
+        residuals: Quantiles of (cell − prediction) in scaled units, (STRATA, LEVELS, d), by the
+            part of the row that was unseen; NaN where the likelihood itself is drawn from.
     """
 
     gibbs: bool
@@ -75,21 +77,26 @@ def try_on_hidden(model: Model, z: Tensor, generator: torch.Generator) -> Spread
     """
     if model.table is None:
         return None
-    z = z[:TRIED_ROWS]
+    # few rows are tried again and again, each time with other cells hidden
+    z = z[:TRIED_ROWS].repeat(max(1, REPEATED_ROWS // len(z)), 1)
     chance = torch.rand(z.shape, generator=generator, device=z.device)
-    hidden = (chance < TRIED_RATE) & ~z.isnan()
+    # of each row another part, from nothing to everything
+    rates = torch.rand((len(z), 1), generator=generator, device=z.device)
+    hidden = (chance < rates) & ~z.isnan()
     few = slice(COMPARED_ROWS)
     gibbs = _sweeps_help(model, z[few], hidden[few], generator)
     state = z if gibbs else z.masked_fill(hidden, torch.nan)
     errors = torch.full_like(z, torch.nan)
+    strata = torch.zeros(z.shape, dtype=torch.long, device=z.device)
     for block in _visits(z, generator):
         seen = state.clone()
         seen[:, block] = seen[:, block].masked_fill(hidden[:, block], torch.nan)
         error = z - model.likelihood.mean(_eta(model, seen))
         errors[:, block] = error[:, block].masked_fill(~hidden[:, block], torch.nan)
+        strata[:, block] = _stratum(seen).unsqueeze(1)
         if not gibbs:
             state[:, block] = z[:, block]
-    return Spread(gibbs, _quantiles(errors, model.table.is_real))
+    return Spread(gibbs, _quantiles(errors, strata, model.table.is_real))
 
 
 def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Generator) -> bool:
@@ -99,7 +106,7 @@ def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Gener
     once = model.likelihood.log_prob(wanted, _eta(model, holes)).sum()
     missing = holes.isnan()
     choose = _typical(model)
-    filled = torch.where(missing, choose(_eta(model, holes)), holes)
+    filled = torch.where(missing, choose(_eta(model, holes), holes), holes)
     for _ in range(COMPARED_SWEEPS):
         _sweep(model, filled, missing, choose, generator)
     again = torch.zeros_like(once)
@@ -110,15 +117,28 @@ def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Gener
     return bool(again > once)
 
 
-def _quantiles(errors: Tensor, is_real: Tensor) -> Tensor:
-    """At LEVELS midpoints, by column; NaN for other kinds and where too few were seen."""
+def _stratum(seen: Tensor) -> Tensor:
+    """Which of STRATA parts of a row is missing, (n,)."""
+    return (seen.isnan().sum(1) * STRATA // (seen.shape[1] + 1)).clamp(max=STRATA - 1)
+
+
+def _quantiles(errors: Tensor, strata: Tensor, is_real: Tensor) -> Tensor:
+    """At LEVELS midpoints, by column and stratum, over all strata where one has few.
+
+    NaN for other kinds, and for columns of which too few cells were hidden.
+    """
     levels = (torch.arange(LEVELS, device=errors.device, dtype=errors.dtype) + 0.5) / LEVELS
-    result = errors.new_full((LEVELS, errors.shape[1]), torch.nan)
+    result = errors.new_full((STRATA, LEVELS, errors.shape[1]), torch.nan)
     for j in is_real.nonzero().flatten().tolist():
-        column = errors[:, j]
-        column = column[column.isfinite()]
-        if len(column) >= FEWEST_RESIDUALS:
-            result[:, j] = torch.quantile(column, levels)
+        known = errors[:, j].isfinite()
+        every = errors[known, j]
+        if len(every) < FEWEST_RESIDUALS:
+            continue
+        for s in range(STRATA):
+            own = every[strata[known, j] == s]
+            result[s, :, j] = torch.quantile(
+                own if len(own) >= FEWEST_RESIDUALS else every, levels
+            )
     return result
 
 
@@ -180,7 +200,7 @@ def _table(
         _sweep(model, z, missing, choose, generator)
     else:
         choose = typical
-        z = torch.where(missing, typical(_eta(model, z)), z)
+        z = torch.where(missing, typical(_eta(model, z), z), z)
     for _ in range(SWEEPS if gibbs else 0):
         _sweep(model, z, missing, choose, generator)
     return z
@@ -196,7 +216,8 @@ def _sweep(
             continue
         seen, holes = z[rows], torch.zeros_like(missing[rows])
         holes[:, block] = missing[rows][:, block]
-        chosen = choose(_eta(model, seen.masked_fill(holes, torch.nan)))
+        holed = seen.masked_fill(holes, torch.nan)
+        chosen = choose(_eta(model, holed), holed)
         z[rows] = torch.where(holes, chosen, seen)
 
 
@@ -218,10 +239,15 @@ def _clamped(
     """Encode and decode again and again, the observed cells put back each time."""
     middle = torch.zeros((1, model.shape.n_components), device=x.device, dtype=dtype)
     typical = _typical(model)
-    start = model.unscaled(typical(model.decode(middle)).double())
+    start = model.unscaled(typical(model.decode(middle), middle).double())
     z = model.scaled(torch.where(missing, start, x)).to(dtype)
+    last = torch.full((len(z), 1), torch.inf, device=z.device, dtype=dtype)
     for _ in range(SWEEPS):
-        z = torch.where(missing, typical(_eta(model, z)), z)
+        step = torch.where(missing, typical(_eta(model, z), z) - z, 0.0)
+        size = step.norm(dim=1, keepdim=True)
+        # a direction that the data left open may grow without bound: a row stops before it does
+        last = torch.where(size <= last, size, -1.0)
+        z = torch.where(last >= 0, z + step, z)
     if draw:
         for _ in range(SWEEPS):
             z = torch.where(missing, model.likelihood.sample(_eta(model, z), generator), z)
@@ -236,7 +262,7 @@ def _typical(model: Model) -> Choose:
     """The mean; the nearest whole number where the mean can't occur, as for counts and bits."""
     contains = model.likelihood.traits.support.contains
 
-    def choose(eta: Eta) -> Tensor:
+    def choose(eta: Eta, seen: Tensor) -> Tensor:
         mean = model.likelihood.mean(eta)
         inside = torch.from_numpy(contains(mean.cpu().numpy())).to(mean.device)
         return torch.where(inside, mean, mean.round())
@@ -247,15 +273,17 @@ def _typical(model: Model) -> Choose:
 def _drawn(model: Model, spread: Spread | None, generator: torch.Generator) -> Choose:
     """Prediction plus residual where residuals are known, else a draw of the likelihood."""
 
-    def choose(eta: Eta) -> Tensor:
+    def choose(eta: Eta, seen: Tensor) -> Tensor:
         sample = model.likelihood.sample(eta, generator)
         if spread is None:
             return sample
-        table = spread.residuals.to(sample)
         place = torch.rand(sample.shape, generator=generator, device=sample.device)
         place = (place.to(sample.dtype) * LEVELS - 0.5).clamp(0, LEVELS - 1)
         low = place.long().clamp(max=LEVELS - 2)
-        residual = torch.lerp(table.gather(0, low), table.gather(0, low + 1), place - low)
+        table, stratum = spread.residuals.to(sample), _stratum(seen).unsqueeze(1)
+        column = torch.arange(sample.shape[1], device=sample.device)
+        below, above = (table[stratum, level, column] for level in (low, low + 1))
+        residual = torch.lerp(below, above, place - low)
         drawn = model.likelihood.mean(eta) + residual
         return torch.where(drawn.isnan(), sample, drawn)
 

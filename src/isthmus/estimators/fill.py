@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from isthmus._errors import FileFormatError
 from isthmus._random import make_generator
-from isthmus.analysis.impute import LEVELS, TRIED_ROWS, Spread, fill, try_on_hidden
+from isthmus.analysis.impute import LEVELS, STRATA, TRIED_ROWS, Spread, fill, try_on_hidden
 from isthmus.data import Matrix
 from isthmus.model import Model
 from isthmus.training import make_rows
@@ -78,8 +78,8 @@ def spread_card(spread: Spread | None) -> Any:
     """What was learnt on hidden cells as JSON: quantiles by column, where there are any."""
     if spread is None:
         return None
-    columns = spread.residuals.T.cpu().tolist()
-    known = {str(j): column for j, column in enumerate(columns) if not np.isnan(column[0])}
+    columns = spread.residuals.permute(2, 0, 1).cpu().tolist()
+    known = {str(j): column for j, column in enumerate(columns) if not np.isnan(column[0][0])}
     return {"gibbs": spread.gibbs, "residuals": known}
 
 
@@ -91,14 +91,14 @@ def spread_from_card(card: Any, n_features: int) -> Spread | None:
     """
     if card is None:
         return None
-    residuals = torch.full((LEVELS, n_features), torch.nan)
+    residuals = torch.full((STRATA, LEVELS, n_features), torch.nan)
     for name, column in card["residuals"].items():
         values = torch.tensor(column, dtype=torch.float32)
-        if values.shape != (LEVELS,) or not values.isfinite().all():
-            raise FileFormatError(f"it has no {LEVELS} quantiles for column {name}")
+        if values.shape != (STRATA, LEVELS) or not values.isfinite().all():
+            raise FileFormatError(f"it has no {STRATA} × {LEVELS} quantiles for column {name}")
         if not 0 <= int(name) < n_features:
             raise FileFormatError(f"it has quantiles for a column {name} that is not there")
-        residuals[:, int(name)] = values
+        residuals[:, :, int(name)] = values
     if not isinstance(card["gibbs"], bool):
         raise FileFormatError(f"{card['gibbs']!r} in place of true or false")
     return Spread(card["gibbs"], residuals)
