@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus import Autoencoder, InvalidDataError, InvalidParameterError, Masking, load, save
+from isthmus import (
+    Autoencoder,
+    InvalidDataError,
+    InvalidParameterError,
+    Masking,
+    load,
+    save,
+)
 
 PARTS = ["gaussian", "poisson", "bernoulli", "categorical", "gaussian"]
 
@@ -64,7 +71,6 @@ def test_rows_that_are_entirely_missing_are_the_typical_row(fitted):
     assert (filled == filled[0]).all()
     assert filled[0, 0] == pytest.approx(5, abs=1)
     draws = fitted.impute(np.full((2000, 5), np.nan), n_draws=1, random_state=0)[0]
-    assert draws[:, 0].std() == pytest.approx(np.sqrt(10), rel=0.15)
     # joint draws keep what goes together together
     assert np.corrcoef(draws[:, 0], draws[:, 3])[0, 1] > 0.6
 
@@ -118,17 +124,10 @@ def test_a_file_keeps_what_imputation_learnt(fitted, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_model_of_complete_rows_clamps_what_is_seen():
-    x = table(500, 0)[:, [0, 4]]
-    x = np.column_stack([x, 2 * x[:, 0] + np.random.default_rng(1).normal(size=500)])
-    model = Autoencoder(2, hidden=(), likelihood="gaussian", max_epochs=40, learning_rate=1e-2)
-    model.set_params(random_state=0).fit(x)
-    y = x[:50].copy()
-    y[:, 2] = np.nan
-    filled = model.impute(y)
-    assert not np.isnan(filled).any()
-    assert np.std(filled[:, 2] - x[:50, 2]) < 0.5 * x[:, 2].std()
-    assert not np.isnan(model.impute(y, n_draws=1)[0]).any()
+def test_a_model_without_a_place_for_holes_refuses_them():
+    model = Autoencoder(2, likelihood="gaussian", max_epochs=1, random_state=0).fit(table(50, 0))
+    with pytest.raises(InvalidDataError, match="NaN"):
+        model.impute(holed(table(50, 0)))
 
 
 def test_refuses_what_it_can_not_fill(fitted):

@@ -54,8 +54,7 @@ def p_values(scores: ArrayLike, reference_scores: ArrayLike) -> Array:
             np.searchsorted(ordered[:, j], s[:, j], side="right") for j in range(s.shape[1])
         ]
         below = np.stack(columns, axis=1) if columns else np.zeros(s.shape, np.intp)
-    result: Array = (1.0 + below) / (1.0 + len(reference))
-    return result
+    return np.asarray((1.0 + below) / (1.0 + len(reference)), np.float64)
 
 
 def flags(p: ArrayLike, level: float = 0.01) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Missing cells filled in: the conditional mean or mode, or joint draws.
 
-A model that was trained with hidden cells (`Masking`) gives p(x_j | whatever is seen) for each cell
+A model that was trained with hidden cells (`Masking`) gives p(x_j | what is seen) for each cell
 in one pass. From these one-cell conditionals come joint ones, in two ways:
 
 * **Chain.** p(x_a, x_b | seen) = p(x_a | seen) · p(x_b | seen, x_a): the missing cells are drawn
@@ -16,9 +16,6 @@ Which one predicts hidden cells better is tried on rows with some cells hidden o
 normal about their prediction. So real columns are drawn as prediction plus a residual that was
 measured in just this way on cells hidden on purpose, from rows of which about as much was unseen;
 other kinds are drawn from the likelihood.
-
-A model without a place for missing cells starts from a typical row and is iterated, encode and
-decode, with the observed cells clamped (Rezende et al., 2014).
 """
 
 from collections.abc import Callable, Sequence
@@ -40,6 +37,7 @@ Choose = Callable[[Eta, Tensor], Tensor]
 SWEEPS = 25
 STEPS = 32  # columns of a wide table are visited in this many groups
 LEVELS = 101
+ORDERS = 32
 ROWS = 2048
 TRIED_ROWS = 8192
 REPEATED_ROWS = 4096
@@ -85,7 +83,26 @@ def try_on_hidden(model: Model, z: Tensor, generator: torch.Generator) -> Spread
     hidden = (chance < rates) & ~z.isnan()
     few = slice(COMPARED_ROWS)
     gibbs = _sweeps_help(model, z[few], hidden[few], generator)
-    state = z if gibbs else z.masked_fill(hidden, torch.nan)
+    # orders of visits differ from part to part, so that each column is the first one somewhere
+    parts = [
+        _errors(model, some, hid, generator, chain=True)
+        for some, hid in zip(z.chunk(ORDERS), hidden.chunk(ORDERS), strict=True)
+    ]
+    errors, strata = (torch.cat(each) for each in zip(*parts, strict=True))
+    if gibbs:
+        # with all others given; the chain only starts the visits
+        errors[strata == 0] = torch.nan
+        alone, _ = _errors(model, z, hidden, generator, chain=False)
+        errors = torch.cat([errors, alone])
+        strata = torch.cat([strata, torch.zeros_like(strata)])
+    return Spread(gibbs, _quantiles(errors, strata, model.table.is_real))
+
+
+def _errors(
+    model: Model, z: Tensor, hidden: Tensor, generator: torch.Generator, *, chain: bool
+) -> tuple[Tensor, Tensor]:
+    """Cell − prediction where one was hidden, else NaN, and strata; of the chain or one by one."""
+    state = z.masked_fill(hidden, torch.nan) if chain else z
     errors = torch.full_like(z, torch.nan)
     strata = torch.zeros(z.shape, dtype=torch.long, device=z.device)
     for block in _visits(z, generator):
@@ -94,9 +111,9 @@ def try_on_hidden(model: Model, z: Tensor, generator: torch.Generator) -> Spread
         error = z - model.likelihood.mean(_eta(model, seen))
         errors[:, block] = error[:, block].masked_fill(~hidden[:, block], torch.nan)
         strata[:, block] = _stratum(seen).unsqueeze(1)
-        if not gibbs:
+        if chain:
             state[:, block] = z[:, block]
-    return Spread(gibbs, _quantiles(errors, strata, model.table.is_real))
+    return errors, strata
 
 
 def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Generator) -> bool:
@@ -119,7 +136,8 @@ def _sweeps_help(model: Model, z: Tensor, hidden: Tensor, generator: torch.Gener
 
 def _stratum(seen: Tensor) -> Tensor:
     """Which of STRATA parts of a row is missing, (n,)."""
-    return (seen.isnan().sum(1) * STRATA // (seen.shape[1] + 1)).clamp(max=STRATA - 1)
+    missing = seen.isnan().sum(1)
+    return ((missing - 1) * STRATA // seen.shape[1]).clamp(0, STRATA - 1)
 
 
 def _quantiles(errors: Tensor, strata: Tensor, is_real: Tensor) -> Tensor:
@@ -154,7 +172,7 @@ def fill(
     """The rows with every missing cell filled in.
 
     Args:
-        model: In the precision that is to be computed with.
+        model: Of a table, in the precision that is to be computed with.
         x: Rows in the user's units, float64 (n, d), NaN where a cell is missing.
         spread: From `try_on_hidden`; None to draw from the likelihood alone.
         generator: Of draws and of the order of visits.
@@ -168,15 +186,13 @@ def fill(
     """
     result = x.copy()
     dtype = next(model.parameters()).dtype
-    (incomplete,) = np.isnan(x).any(1).nonzero()
+    (incomplete,) = np.nonzero(np.isnan(x).any(1))
     for first in range(0, len(incomplete), ROWS):
         rows = incomplete[first : first + ROWS]
         given = torch.from_numpy(x[rows]).to(model.device)
         missing = given.isnan()
-        if model.table is None:
-            z = _clamped(model, given, missing, dtype, generator, draw=draw)
-        else:
-            z = _table(model, model.scaled(given).to(dtype), missing, spread, generator, draw=draw)
+        z = model.scaled(given).to(dtype)
+        z = _table(model, z, missing, spread, generator, draw=draw)
         _require_finite(z, rows)
         filled = model.unscaled(z.double()).cpu().numpy()
         result[rows] = np.where(missing.cpu().numpy(), filled, x[rows])
@@ -225,33 +241,6 @@ def _visits(z: Tensor, generator: torch.Generator) -> Sequence[Tensor]:
     """The columns in a random order, one by one or in STEPS groups."""
     order = torch.randperm(z.shape[1], generator=generator, device=z.device)
     return order.chunk(min(STEPS, len(order)))
-
-
-def _clamped(
-    model: Model,
-    x: Tensor,
-    missing: Tensor,
-    dtype: torch.dtype,
-    generator: torch.Generator,
-    *,
-    draw: bool,
-) -> Tensor:
-    """Encode and decode again and again, the observed cells put back each time."""
-    middle = torch.zeros((1, model.shape.n_components), device=x.device, dtype=dtype)
-    typical = _typical(model)
-    start = model.unscaled(typical(model.decode(middle), middle).double())
-    z = model.scaled(torch.where(missing, start, x)).to(dtype)
-    last = torch.full((len(z), 1), torch.inf, device=z.device, dtype=dtype)
-    for _ in range(SWEEPS):
-        step = torch.where(missing, typical(_eta(model, z), z) - z, 0.0)
-        size = step.norm(dim=1, keepdim=True)
-        # a direction that the data left open may grow without bound: a row stops before it does
-        last = torch.where(size <= last, size, -1.0)
-        z = torch.where(last >= 0, z + step, z)
-    if draw:
-        for _ in range(SWEEPS):
-            z = torch.where(missing, model.likelihood.sample(_eta(model, z), generator), z)
-    return z
 
 
 def _eta(model: Model, z: Tensor) -> Eta:

@@ -54,13 +54,8 @@ def check_columns(estimator: Any, X: Any, matrix: Matrix, *, reset: bool) -> Non
         raise InvalidDataError(f"{error} Give the columns that fit saw, in order.") from error
 
 
-def rows_to_read(estimator: Any, X: Any, *, missing: bool = False) -> Matrix:
+def rows_to_read(estimator: Any, X: Any) -> Matrix:
     """Rows of the kind that a fitted estimator knows.
-
-    Args:
-        estimator: Fitted.
-        X: What the user gave.
-        missing: Let missing values pass under any likelihood.
 
     Raises:
         InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
@@ -70,8 +65,7 @@ def rows_to_read(estimator: Any, X: Any, *, missing: bool = False) -> Matrix:
     check_columns(estimator, X, matrix, reset=False)
     if holds_pixels(matrix):
         matrix = replace(matrix, divisor=estimator._pixel_divisor)
-    by_column = estimator.likelihood_.traits.columns is not None
-    check_finite(matrix, missing=missing or by_column)
+    check_finite(matrix, missing=estimator.likelihood_.traits.columns is not None)
     return matrix
 
 

@@ -188,7 +188,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         self.code_report_ = report(self.model_, matrix, order, say(self.verbose))
         tried = order[:n_held_out] if n_held_out else order
-        self._spread = try_rows(self.model_, matrix, tried, seed, hid=bool(objective.corruptions))
+        spread = try_rows(self.model_, matrix, tried, seed, hid=bool(objective.corruptions))
+        self._keep(spread)
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -246,6 +247,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._n_features_out = model.shape.n_components
         self._session = Session()
         self._spread: Spread | None = None
+
+    def _keep(self, spread: Spread | None) -> None:
+        """Remember what was learnt on hidden cells."""
+        self._spread = spread
 
     @property
     def n_iter_(self) -> int:
@@ -406,13 +411,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             An array like X, or a list of such, without NaN. The observed values are those given.
 
         Raises:
-            InvalidDataError: Infinite values, other columns than in `fit`, or a row too far out.
+            InvalidDataError: Infinite values, other columns than in `fit`, a row too far out, or
+                missing values where the likelihood is not one per column.
         """
         self._require_fitted()
         if n_draws is not None:
             n_draws = whole("n_draws", n_draws, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        matrix = rows_to_read(self, X, missing=True)
+        matrix = rows_to_read(self, X)
         model = self._session.in_precision(precision_for(matrix), self.model_)
         return fill_rows(model, matrix, self._spread, n_draws, seed)
 

@@ -46,23 +46,18 @@ def fill_rows(
 ) -> Any:
     """One filled array, or a list of n_draws of them."""
     x = matrix.rows(0, len(matrix), np.float64)
-    _check_support(model, matrix, x)
+    model.likelihood.check(x, names=matrix.names)
+    if not np.isnan(x).any():
+        return (
+            _like(matrix, x, x)
+            if n_draws is None
+            else [_like(matrix, x, x) for _ in range(n_draws)]
+        )
     generator = make_generator(seed, model.device)
     if n_draws is None:
         return _like(matrix, x, fill(model, x, spread, generator, draw=False))
     draws = (fill(model, x, spread, generator, draw=True) for _ in range(n_draws))
     return [_like(matrix, x, drawn) for drawn in draws]
-
-
-def _check_support(model: Model, matrix: Matrix, x: Array) -> None:
-    """Refuse an observed value that the likelihood can't have."""
-    seen = x
-    if model.table is None:
-        with np.errstate(all="ignore"):
-            complete = ~np.isnan(x).any(1)
-        seen = x[complete]
-    if len(seen):
-        model.likelihood.check(seen, names=matrix.names)
 
 
 def _like(matrix: Matrix, x: Array, filled: Array) -> Array:
