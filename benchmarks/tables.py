@@ -7,7 +7,7 @@ the hidden numbers (in column standard deviations), the accuracy of the hidden c
 many hidden numbers lie in the central 90 % of the draws. ``anomalies`` scores the rows of three
 tables (``anomaly_dev.npz``), fitted without labels, and prints ROC-AUC and average precision; run
 it with PyOD installed to have its detectors beside. The parts of our detector are not defaults:
-they were picked among some thirty variants by the ROC-AUC on these same tables, so that its figures
+they were picked among some thirty variants by the ROC-AUC on these same tables, so its figures
 are too good, and a fair comparison needs tables that nobody has looked at.
 """
 
