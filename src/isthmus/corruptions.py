@@ -56,6 +56,11 @@ class Corruption(ABC):
         """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
         return self(cells.values, 1, generator)
 
+    @property
+    def share(self) -> float:
+        """Which part of a table's cells the likelihood counts: below 1, only those it hides."""
+        return 1.0
+
     @abstractmethod
     def in_units(self, unit: float) -> "Corruption":
         """The same corruption for data that are divided by ``unit``."""
@@ -133,10 +138,15 @@ class Masking(Corruption):
     Args:
         rate: Probability that a cell is hit.
         rescale: Whether the kept cells are multiplied.
+        targets: Which cells of a table the likelihood counts: ``"all"``, or only the ``"hidden"``
+            ones, each standing for 1/rate cells. Then nothing is won by copying, and the whole
+            code serves to predict: the best choice for `impute` (full emphasis on corrupted
+            cells in Vincent et al., 2010).
     """
 
     rate: float = 0.25
     rescale: bool = True
+    targets: str = "all"
 
     def __post_init__(self) -> None:
         _require_rate("Masking", self.rate)
@@ -144,6 +154,20 @@ class Masking(Corruption):
             raise InvalidParameterError(
                 f"Masking's rescale must be True or False; got {self.rescale!r}."
             )
+        if self.targets not in ("all", "hidden"):
+            raise InvalidParameterError(
+                f"Masking's targets must be 'all' or 'hidden'; got {self.targets!r}."
+            )
+        if self.targets == "hidden" and not self.rate > 0:
+            raise InvalidParameterError(
+                "Masking(0, targets='hidden') would leave nothing to learn from; give a rate "
+                "above 0."
+            )
+
+    @property
+    def share(self) -> float:
+        """Which part of the observed cells counts in the likelihood."""
+        return self.rate if self.targets == "hidden" else 1.0
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """x with zeros in the cells that are hit."""

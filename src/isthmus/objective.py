@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
@@ -82,23 +83,44 @@ class Objective:
             progress: The part of the training that is done, in [0, 1].
         """
         encoder = model.encoder
-        eta = model.encode(self._corrupted(model, z, generator))
+        seen, target = self._corrupted(model, z, generator)
+        eta = model.encode(seen)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta, noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         return Terms(
-            nll=model.nll(z, h),
+            nll=model.nll(target, h) / self.share,
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
             penalties=self._penalties(model, z, h),
         )
 
-    def _corrupted(self, model: Model, z: Tensor, generator: torch.Generator) -> Tensor:
-        """What the encoder sees of x̃; of a table, the cells are corrupted before they enter."""
+    @property
+    def share(self) -> float:
+        """Which part of a table's observed cells counts: below 1, only what is hidden."""
+        return min((corruption.share for corruption in self.corruptions), default=1.0)
+
+    def _corrupted(
+        self, model: Model, z: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What the encoder sees of x̃, and the cells that count.
+
+        Of a table the cells are corrupted before they enter.
+
+        Raises:
+            InvalidParameterError: Only hidden cells are to count, and the data are no table.
+        """
         if model.table is None:
-            return corrupt(self.corruptions, model.enter(z), model.entry_width, generator)
+            if self.share < 1:
+                raise InvalidParameterError(
+                    "Masking(targets='hidden') is for tables, with a likelihood per column; "
+                    "give likelihood as a list or as Columns(...), or use targets='all'."
+                )
+            return corrupt(self.corruptions, model.enter(z), model.entry_width, generator), z
         cells = Cells(z, model.table.is_real, model.table.is_category)
-        return model.enter(corrupt_cells(self.corruptions, cells, generator))
+        corrupted = corrupt_cells(self.corruptions, cells, generator)
+        target = z if self.share == 1 else z.masked_fill(~corrupted.isnan(), torch.nan)
+        return model.enter(corrupted), target
 
     def descend(
         self,
@@ -132,14 +154,14 @@ class Objective:
         """Only the code in the middle is left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
-        entered = self._corrupted(model, z, generator)
+        entered, target = self._corrupted(model, z, generator)
         eta, trace_down = forward(down, entered.detach(), half=half)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
         out, trace_up = forward(up, h, half=half)
-        nll, slope = model.slope(z, out, weight)
+        nll, slope = model.slope(target, out, weight / self.share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
         if h is not eta:
             total = (h * slope).sum()
@@ -149,6 +171,7 @@ class Objective:
         slope = backward(down, trace_down, slope)
         if entered.requires_grad:  # vectors of levels are learned
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
+        nll /= self.share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
     def _penalties(self, model: Model, z: Tensor, h: Tensor) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from isthmus.estimators import resolve
 from isthmus.estimators.apply import common_unit, remember_columns, rows_to_read
 from isthmus.estimators.construct import Beginning, begin, check_support
 from isthmus.estimators.fitted import Fitted
+from isthmus.estimators.held_out import try_out
 from isthmus.estimators.learn import first_rows, follow, report, split
 from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import ByName, Given, Network, fraction
@@ -160,6 +161,7 @@ class Autoencoder(Fitted):
         with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
             follow(train(*what, shown.tick), self.history_, shown.show)
         self.code_report_ = report(self.model_, parts.some(), say(self.verbose))
+        self._tried = try_out(self.model_, parts, seed, hid=bool(objective.corruptions))
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from isthmus._errors import NotFittedError
+from isthmus._errors import InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
-from isthmus.data import Schema
+from isthmus.analysis import p_values, reasons
+from isthmus.data import Schema, fill_missing
 from isthmus.estimators.apply import (
     Array,
     OfRows,
@@ -23,9 +24,12 @@ from isthmus.estimators.apply import (
     feature_scores,
     precision_for,
     row_scores,
+    rows_to_read,
     to_codes,
     to_rows,
 )
+from isthmus.estimators.fill import fill_rows
+from isthmus.estimators.held_out import Tried
 from isthmus.estimators.learn import Session
 from isthmus.estimators.outflow import write_codes
 from isthmus.estimators.resolve import Recipe, whole
@@ -54,6 +58,7 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     row_shape_: tuple[int, ...]
     _recipe: Recipe
     _session: Session
+    _tried: Tried
 
     @abstractmethod
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -67,6 +72,7 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._recipe = recipe
         self._n_features_out = model.shape.n_components
         self._session = Session()
+        self._tried = Tried()
 
     @property
     def n_iter_(self) -> int:
@@ -213,6 +219,84 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n_samples = whole("n_samples", n_samples, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
         return self._shaped(draw_rows(self.model_, n_samples, seed, mean=mean))
+
+    # ---- missing cells and odd rows ---------------------------------------------------------
+
+    def impute(
+        self, X: ArrayLike, n_draws: int | None = None, random_state: RandomState = None
+    ) -> Any:
+        """Fill in missing values.
+
+        Best from a model that was trained with ``corruption=Masking(0.25, targets='hidden')``.
+        See `isthmus.analysis.impute` for how, and `isthmus.analysis.pool` for what to do with
+        several draws.
+
+        Args:
+            X: Rows as in `fit`, with holes.
+            n_draws: None for conditional means (modes of categories); m for a list of m joint
+                draws of the missing values: multiple imputation.
+            random_state: Seed of the draws; the estimator's own if None.
+
+        Returns:
+            Rows like X, or a list of such, without holes. The observed values are those given.
+
+        Raises:
+            InvalidDataError: Infinite values, other columns than in `fit`, a row too far out, or
+                missing values where the likelihood is not one per column.
+        """
+        self._require_fitted()
+        if n_draws is not None:
+            n_draws = whole("n_draws", n_draws, 1)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        matrix = rows_to_read(self, X)
+        model = self._session.in_precision(precision_for(matrix), self.model_)
+        filled = fill_rows(model, matrix, self._tried.spread, n_draws, seed)
+        if self.schema_ is None:
+            return filled if n_draws is not None else filled[0]
+        frames = [fill_missing(X, values, self.schema_) for values in filled]
+        return frames if n_draws is not None else frames[0]
+
+    def p_values(self, X: ArrayLike) -> Array:
+        """How unusual each row is: its rank among the rows that `fit` held out.
+
+        If a row comes from where those come from, its p-value is at most α with probability α at
+        most. See `isthmus.analysis.p_values`.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n,), between 1/(r + 1) and 1 for r held-out rows; low is unusual.
+
+        Raises:
+            InvalidParameterError: `fit` held out no rows.
+        """
+        return p_values(self.score_samples(X), self._reference().sum(1, dtype=np.float64))
+
+    def odd_columns(self, X: ArrayLike, n_columns: int = 3) -> Array:
+        """Which columns make each row unusual, the oddest first.
+
+        Args:
+            X: Rows as in `fit`.
+            n_columns: How many.
+
+        Returns:
+            Numbers of columns, (n, n_columns). See `isthmus.analysis.reasons`.
+
+        Raises:
+            InvalidParameterError: `fit` held out no rows.
+        """
+        n_columns = whole("n_columns", n_columns, 1)
+        return reasons(self.score_features(X), self._reference(), n_columns)
+
+    def _reference(self) -> Array:
+        self._require_fitted()
+        if self._tried.reference is None:
+            raise InvalidParameterError(
+                "There are no held-out rows to compare with; fit with validation_fraction above "
+                "0, or rank scores among others with isthmus.analysis.p_values."
+            )
+        return self._tried.reference
 
     # ---- arrays and tensors -----------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from isthmus.data import Schema
 from isthmus.encoders import ENCODERS
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.construct import Units, assemble, empty_start, least_size
+from isthmus.estimators.held_out import REFERENCE, spread_card, tried_from_file
 from isthmus.estimators.resolve import Recipe, number, read_recipe, whole
 from isthmus.likelihoods import LIKELIHOODS, Likelihood
 from isthmus.model import Model
@@ -87,8 +88,12 @@ def save(estimator: Autoencoder, path: Path) -> None:
         "schema": None if estimator.schema_ is None else estimator.schema_.card(),
         "likelihood": _plain("likelihood", estimator.likelihood_),
         "history": [asdict(epoch) for epoch in estimator.history_],
+        "imputation": spread_card(estimator._tried.spread),
     }
-    write_model(path, _finite(card), estimator.model_.state_dict())
+    tensors = estimator.model_.state_dict()
+    if estimator._tried.reference is not None:
+        tensors[REFERENCE] = torch.from_numpy(estimator._tried.reference)
+    write_model(path, _finite(card), tensors)
 
 
 def load(path: Path, *, network: Modules | None = None) -> Autoencoder:
@@ -141,12 +146,15 @@ def _estimator(
     estimator = Autoencoder(**params)
     _restore(estimator, card["fitted"], row_shape)
     estimator.history_ = [_epoch(record) for record in card["history"]]
-    model = _model(recipe, likelihood, row_shape, tensors)
+    reference = tensors.get(REFERENCE)
+    weights = {name: tensor for name, tensor in tensors.items() if name != REFERENCE}
+    model = _model(recipe, likelihood, row_shape, weights)
     try:
         device = find_device(estimator.device)
     except IsthmusError:
         device = torch.device("cpu")
     estimator._receive(model.to(device), recipe, _schema(card, row_shape))
+    estimator._tried = tried_from_file(card.get("imputation"), reference, row_shape)
     return estimator
 
 

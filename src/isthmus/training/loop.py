@@ -299,7 +299,9 @@ def train(
             means = sums.means()
             trained = time.perf_counter() - began
             model.eval()
-            validation_nll = None if held_out is None else validate(model, held_out)
+            validation_nll = None
+            if held_out is not None:
+                validation_nll = validate(model, held_out, objective)
             yield Epoch(
                 number=number,
                 nll=means.pop("nll"),
