@@ -56,8 +56,7 @@ class Corruption(ABC):
         """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
         return self(cells.values, 1, generator)
 
-    @property
-    def share(self) -> float:
+    def share(self, n_features: int) -> float:
         """Which part of a table's cells the likelihood counts: below 1, only those it hides."""
         return 1.0
 
@@ -86,7 +85,7 @@ def _other_rows(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
     return x.gather(0, donors)
 
 
-def _require_rate(name: str, rate: float) -> None:
+def _require_rate(name: str, rate: float | str) -> None:
     if not (is_real(rate) and 0 <= rate <= 1):
         raise InvalidParameterError(f"{name}'s rate must lie in [0, 1]; got {rate!r}.")
 
@@ -136,7 +135,9 @@ class Masking(Corruption):
     masked, than in training. Vincent et al. (2008) leave them as they are.
 
     Args:
-        rate: Probability that a cell is hit.
+        rate: Probability that a cell is hit; ``"one"`` hides exactly one cell of each row. With
+            hidden targets that learns p(x_j | all others) for each j, the maximum of the
+            pseudo-likelihood (Besag, 1975), from which Gibbs sweeps give joint draws.
         rescale: Whether the kept cells are multiplied.
         targets: Which cells of a table the likelihood counts: ``"all"``, or only the ``"hidden"``
             ones, each standing for 1/rate cells. Then nothing is won by copying, and the whole
@@ -144,12 +145,13 @@ class Masking(Corruption):
             cells in Vincent et al., 2010).
     """
 
-    rate: float = 0.25
+    rate: float | str = 0.25
     rescale: bool = True
     targets: str = "all"
 
     def __post_init__(self) -> None:
-        _require_rate("Masking", self.rate)
+        if self.rate != "one":
+            _require_rate("Masking", self.rate)
         if not isinstance(self.rescale, bool):
             raise InvalidParameterError(
                 f"Masking's rescale must be True or False; got {self.rescale!r}."
@@ -158,27 +160,39 @@ class Masking(Corruption):
             raise InvalidParameterError(
                 f"Masking's targets must be 'all' or 'hidden'; got {self.targets!r}."
             )
-        if self.targets == "hidden" and not self.rate > 0:
+        if self.targets == "hidden" and self.rate == 0:
             raise InvalidParameterError(
                 "Masking(0, targets='hidden') would leave nothing to learn from; give a rate "
                 "above 0."
             )
 
-    @property
-    def share(self) -> float:
+    def share(self, n_features: int) -> float:
         """Which part of the observed cells counts in the likelihood."""
-        return self.rate if self.targets == "hidden" else 1.0
+        return self._part(n_features) if self.targets == "hidden" else 1.0
+
+    def _part(self, n_features: int) -> float:
+        """Which part of the cells is hidden."""
+        return 1 / n_features if isinstance(self.rate, str) else self.rate
+
+    def _hit(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """Which cells are hidden, (n, d·width) booleans, the columns of a group alike."""
+        if not isinstance(self.rate, str):
+            return _chosen(x, width, self.rate, generator)
+        n, groups = len(x), x.shape[1] // width
+        one = torch.randint(groups, (n, 1), generator=generator, device=x.device)
+        hit = one == torch.arange(groups, device=x.device)
+        return hit if width == 1 else hit.repeat_interleave(width, dim=1)
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """x with zeros in the cells that are hit."""
-        masked = x.masked_fill(_chosen(x, width, self.rate, generator), 0.0)
-        # with rate 1 nothing is kept
-        return masked.div_(1 - self.rate) if self.rescale and self.rate < 1 else masked
+        masked = x.masked_fill(self._hit(x, width, generator), 0.0)
+        kept = 1 - self._part(x.shape[1] // width)
+        return masked.div_(kept) if self.rescale and kept else masked
 
     def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
         """NaN in the cells that are hit; the others stay, for the encoder sees what is missing."""
         x = cells.values
-        return x.masked_fill(_chosen(x, 1, self.rate, generator), math.nan)
+        return x.masked_fill(self._hit(x, 1, generator), math.nan)
 
     def in_units(self, unit: float) -> Corruption:
         """The same."""

@@ -89,16 +89,15 @@ class Objective:
         h = encoder.draw(eta, noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         return Terms(
-            nll=model.nll(target, h) / self.share,
+            nll=model.nll(target, h) / self.share(model.shape.n_features),
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
             penalties=self._penalties(model, z, h),
         )
 
-    @property
-    def share(self) -> float:
+    def share(self, n_features: int) -> float:
         """Which part of a table's observed cells counts: below 1, only what is hidden."""
-        return min((corruption.share for corruption in self.corruptions), default=1.0)
+        return min((each.share(n_features) for each in self.corruptions), default=1.0)
 
     def _corrupted(
         self, model: Model, z: Tensor, generator: torch.Generator
@@ -111,7 +110,7 @@ class Objective:
             InvalidParameterError: Only hidden cells are to count, and the data are no table.
         """
         if model.table is None:
-            if self.share < 1:
+            if self.share(model.shape.n_features) < 1:
                 raise InvalidParameterError(
                     "Masking(targets='hidden') is for tables, with a likelihood per column; "
                     "give likelihood as a list or as Columns(...), or use targets='all'."
@@ -119,7 +118,7 @@ class Objective:
             return corrupt(self.corruptions, model.enter(z), model.entry_width, generator), z
         cells = Cells(z, model.table.is_real, model.table.is_category)
         corrupted = corrupt_cells(self.corruptions, cells, generator)
-        target = z if self.share == 1 else z.masked_fill(~corrupted.isnan(), torch.nan)
+        target = z if self.share(z.shape[1]) == 1 else z.masked_fill(~corrupted.isnan(), torch.nan)
         return model.enter(corrupted), target
 
     def descend(
@@ -161,7 +160,8 @@ class Objective:
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
         out, trace_up = forward(up, h, half=half)
-        nll, slope = model.slope(target, out, weight / self.share)
+        share = self.share(model.shape.n_features)
+        nll, slope = model.slope(target, out, weight / share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
         if h is not eta:
             total = (h * slope).sum()
@@ -171,7 +171,7 @@ class Objective:
         slope = backward(down, trace_down, slope)
         if entered.requires_grad:  # vectors of levels are learned
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
-        nll /= self.share
+        nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
     def _penalties(self, model: Model, z: Tensor, h: Tensor) -> dict[str, Tensor]:

@@ -74,3 +74,32 @@ def test_draws_have_the_conditional_covariance(normal, exact):
     error = np.cov(draws.T) - covariance
     assert np.linalg.norm(error) / np.linalg.norm(covariance) < 0.1
     assert np.abs(draws.mean(0) - mean).max() < 0.1 * np.sqrt(np.diag(covariance)).max()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_trained_linear_model_knows_the_conditional_distribution(seed):
+    rng = np.random.default_rng(seed)
+    loadings = rng.normal(size=(D, 2))
+    covariance = loadings @ loadings.T + np.diag(rng.uniform(0.3, 0.8, D))
+    x = rng.multivariate_normal(np.zeros(D), covariance, 20_000)
+    model = Autoencoder(
+        D,
+        hidden=(),
+        likelihood=["gaussian"] * D,
+        corruption=Masking("one", targets="hidden"),
+        optimizer="adam",
+        learning_rate=1e-2,
+        batch_size=1024,
+        max_epochs=60,
+        validation_fraction=0,
+        random_state=0,
+    ).fit(x)
+    holes = with_holes(x[:2000], 0.2, 1)
+    truth = np.concatenate([conditional(row, covariance)[0] for row in holes])
+    found = model.impute(holes)[np.isnan(holes)]
+    assert np.sqrt(np.mean((found - truth) ** 2) / np.mean(truth**2)) < 0.03
+    row = np.where(np.isin(np.arange(D), [0, 2, 5]), np.nan, x[0])
+    _, spread = conditional(row, covariance)
+    (draws,) = model.impute(np.tile(row, (20_000, 1)), n_draws=1, random_state=0)
+    error = np.cov(draws[:, [0, 2, 5]].T) - spread
+    assert np.linalg.norm(error) / np.linalg.norm(spread) < 0.1

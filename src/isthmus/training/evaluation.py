@@ -20,7 +20,7 @@ def validate(model: Model, rows: HeldOut, objective: Objective | None = None) ->
     objective that counts only hidden cells is measured on them, for it trains nothing else: the
     same cells at every call.
     """
-    if objective is not None and objective.share < 1:
+    if objective is not None and objective.share(model.shape.n_features) < 1:
         return _of_hidden_cells(model, rows, objective)
     encoder, k = model.encoder, model.shape.n_components
     generator = make_generator(0, model.device)
