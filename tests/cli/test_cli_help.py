@@ -11,7 +11,7 @@ import typer
 from isthmus.cli.app import app
 
 COMMAND = typer.main.get_command(app)
-VERBS = ["fit", "transform", "inverse", "score", "sample", "info", "demo"]
+VERBS = ["fit", "transform", "inverse", "score", "impute", "sample", "info", "demo"]
 
 
 def examples(epilog):
@@ -60,7 +60,7 @@ def test_defaults_are_those_of_the_estimator():
 
     given = parse("isthmus fit x.npy -o m.safetensors")
     params = Autoencoder().get_params()
-    others = {"data", "output", "key", "quiet"}
+    others = {"data", "output", "key", "quiet", "column"}
     assert given.keys() - others == params.keys() - {"verbose"}
     for name in params.keys() - {"verbose", "hidden"}:
         assert (given[name] or None) == (params[name] or None), name

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.apply import inverse, sample, score, transform
+from isthmus.cli.apply import inverse, sample, transform
 from isthmus.cli.demo import demo
 from isthmus.cli.fit import fit
+from isthmus.cli.impute import impute
 from isthmus.cli.info import info
+from isthmus.cli.judge import score
 
 # an example in the help is one line that can be copied: \b keeps it from being wrapped
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -16,6 +18,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     transform: "transform model.safetensors flowers.csv -o codes.parquet",
     inverse: "inverse model.safetensors codes.parquet -o rows.csv",
     score: "score model.safetensors flowers.csv -o scores.csv",
+    impute: "impute model.safetensors flowers.csv -o filled.csv",
     sample: "sample model.safetensors -n 100 -o new.npy --seed 0",
     info: "info model.safetensors",
     demo: "demo -o isthmus-demo",

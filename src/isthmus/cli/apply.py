@@ -1,6 +1,5 @@
-"""Verbs that use a fitted model: ``transform``, ``inverse``, ``score``, ``sample``."""
+"""Verbs that use a fitted model: ``transform``, ``inverse``, ``sample``."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli import options
@@ -10,8 +9,6 @@ from isthmus.cli.show import show
 if TYPE_CHECKING:
     from isthmus import Autoencoder
     from isthmus.data import Stream
-
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 def transform(
@@ -80,45 +77,7 @@ def inverse(
     require_few(given.shape[0], output)
     with about(codes):
         rows = estimator.inverse_transform(given)
-    deliver(rows, output, _feature_names(estimator))
-
-
-def score(
-    model: options.ModelFile,
-    data: options.DataFile,
-    output: options.NewRows = None,
-    by_feature: options.ByFeature = False,
-    key: options.Key = None,
-) -> None:
-    """Score rows by their log-likelihood.
-
-    It is in nats per row, and higher is better. For a stochastic code it is the evidence lower
-    bound. Nats and bits per dimension are of the negative log-likelihood, where lower is better.
-    With -o the score of each row is written; with --by-feature, each feature's part of it.
-    """
-    from isthmus import load
-    from isthmus.cli.targets import MOST_PRINTED, require_rows_target, write_rows
-    from isthmus.data import open_data
-
-    require_rows_target(output)
-    estimator = load(model)
-    rows = open_data(data, key)
-    with about(data):
-        parts = estimator.score_features(rows) if by_feature else None
-        scores = estimator.score_samples(rows) if parts is None else parts.sum(1)
-    record = score_summary(scores, estimator.n_features_in_)
-    names = _feature_names(estimator)
-    if parts is not None:
-        by_name = names or [str(column) for column in range(parts.shape[1])]
-        record["features"] = dict(zip(by_name, parts.mean(0, dtype="float64"), strict=True))
-    if output is not None:
-        write_rows(*((scores, output, ["score"]) if parts is None else (parts, output, names)))
-        record = {"output": output, **record}
-    elif len(scores) <= MOST_PRINTED:
-        record["scores"] = scores
-        if parts is not None:
-            record["feature_scores"] = parts
-    show(record)
+    deliver(rows, output, feature_names(estimator))
 
 
 def sample(
@@ -140,29 +99,10 @@ def sample(
     estimator = load(model)
     require_images(estimator.row_shape_, output)
     rows = estimator.sample(n_samples, mean=mean, random_state=random_state)
-    deliver(rows, output, _feature_names(estimator))
+    deliver(rows, output, feature_names(estimator))
 
 
-def score_summary(scores: Any, n_features: int) -> dict[str, Any]:
-    """Mean, range and quantiles of scores in nats per row; per dimension of −log p."""
-    import numpy as np
-
-    mean = float(np.mean(scores, dtype=np.float64))
-    quantiles = np.quantile(scores.astype(np.float64), QUANTILES)
-    return {
-        "rows": len(scores),
-        "columns": n_features,
-        "mean": mean,
-        "nats_per_dimension": -mean / n_features,
-        "bits_per_dimension": -mean / n_features / math.log(2),
-        "minimum": scores.min(),
-        "maximum": scores.max(),
-        "quantiles": {
-            f"{level:g}": value for level, value in zip(QUANTILES, quantiles, strict=True)
-        },
-    }
-
-
-def _feature_names(estimator: "Autoencoder") -> list[str] | None:
+def feature_names(estimator: "Autoencoder") -> list[str] | None:
+    """The names of the columns that the model was fitted to, if they had any."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]

@@ -28,6 +28,7 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     tied: options.Tied = False,
     encoder: options.Encoder = "deterministic",
     likelihood: options.Likelihood = "auto",
+    column: options.ColumnLikelihood = None,
     corruption: options.Corruption = None,
     penalty: options.Penalty = None,
     optimizer: options.Optimizer = "adamw",
@@ -47,15 +48,13 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     Ctrl-C ends the training early; the best model so far is written.
     """
     from isthmus import Autoencoder
-    from isthmus.cli.parts import read_part, read_parts, read_widths
+    from isthmus.cli.parts import read_likelihood, read_part, read_parts, read_widths
     from isthmus.cli.targets import require_model_target
     from isthmus.corruptions import CORRUPTIONS
     from isthmus.encoders import ENCODERS
-    from isthmus.likelihoods import LIKELIHOODS
     from isthmus.penalties import PENALTIES
 
     require_model_target(output)
-    auto = likelihood == "auto"
     estimator = Autoencoder(
         n_components,
         hidden=read_widths(hidden),
@@ -63,7 +62,7 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
         network=network,
         tied=tied,
         encoder=read_part(ENCODERS, "--encoder", encoder),
-        likelihood="auto" if auto else read_part(LIKELIHOODS, "--likelihood", likelihood),
+        likelihood=read_likelihood(likelihood, column),
         corruption=read_parts(CORRUPTIONS, "--corruption", corruption),
         penalty=read_parts(PENALTIES, "--penalty", penalty),
         optimizer=optimizer,

@@ -124,6 +124,16 @@ Likelihood = Annotated[
         "gaussian:row), bernoulli, poisson, ...; auto reads the data.",
     ),
 ]
+ColumnLikelihood = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="COLUMN=NAME[:VALUE]",
+        show_default=False,
+        help="The likelihood of one column of a table, such as age=student_t:3 or "
+        "zip=categorical. May be given several times; the other columns' are read from the data.",
+    ),
+]
 Corruption = Annotated[
     list[str] | None,
     typer.Option(
@@ -177,6 +187,35 @@ Mean = Annotated[
 ]
 ByFeature = Annotated[
     bool, typer.Option("--by-feature", help="Each feature's part of each score as well.")
+]
+Flag = Annotated[
+    float | None,
+    typer.Option(
+        "--flag",
+        metavar="LEVEL",
+        show_default=False,
+        help="Flag unusual rows: at most this part of ordinary rows is flagged, such as 0.01.",
+    ),
+]
+NDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--n-draws",
+        "-m",
+        show_default=False,
+        help="Multiple imputation: this many joint draws of the missing cells, in files "
+        "numbered from 1. Without it, expected values and most probable levels.",
+    ),
+]
+NewTable = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The .csv, .parquet, .feather, .arrow or .npy file to write.",
+    ),
 ]
 DemoFolder = Annotated[
     str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write what it makes.")

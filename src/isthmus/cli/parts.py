@@ -46,6 +46,31 @@ def read_parts(registry: Registry[Any], option: str, texts: Sequence[str] | None
     return [read_part(registry, option, text) for text in texts] if texts else None
 
 
+def read_likelihood(text: str, columns: Sequence[str] | None) -> Any:
+    """The likelihood of all columns, or of some by name where ``--column`` is given.
+
+    Raises:
+        InvalidParameterError: Both are given, or a text without a name or a likelihood.
+    """
+    from isthmus.likelihoods import LIKELIHOODS
+
+    if not columns:
+        return text if text == "auto" else read_part(LIKELIHOODS, "--likelihood", text)
+    if text != "auto":
+        raise InvalidParameterError(
+            f"--likelihood {text} is for all columns and --column for one; give one of the two."
+        )
+    by_name: dict[Any, Any] = {}
+    for given in columns:
+        name, equals, part = given.rpartition("=")
+        if not (name and equals and part):
+            raise InvalidParameterError(
+                f"--column {given}: expected a column and a likelihood, such as age=student_t."
+            )
+        by_name[name] = read_part(LIKELIHOODS, f"--column {name}", part)
+    return by_name
+
+
 def read_value(text: str) -> bool | int | float | str:
     """A number where the text is one, true and false, else the text."""
     if text in ("true", "false"):

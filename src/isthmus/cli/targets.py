@@ -12,7 +12,7 @@ from typing import Any
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus.cli.show import show
-from isthmus.data.files import TABLES, WRITERS, write
+from isthmus.data.files import TABLES, WRITERS, write, write_table
 
 MOST_PRINTED = 20
 MODEL = ".safetensors"
@@ -93,6 +93,9 @@ def require_few(n_rows: int, output: str | None) -> None:
 
 def deliver(rows: Any, output: str | None, names: Sequence[str] | None) -> None:
     """Write rows, or print them where there is no file, and print what was done."""
+    if hasattr(rows, "column_names"):
+        _deliver_table(rows, output)
+        return
     record = {"rows": len(rows), "row_shape": list(rows.shape[1:])}
     if output is None:
         show({**record, "names": names, "values": rows})
@@ -101,11 +104,27 @@ def deliver(rows: Any, output: str | None, names: Sequence[str] | None) -> None:
     show({"output": output, **record, "dtype": rows.dtype})
 
 
+def _deliver_table(table: Any, output: str | None) -> None:
+    record = {"rows": table.num_rows, "row_shape": [table.num_columns]}
+    if output is None:
+        show({**record, "names": table.column_names, "values": _printable(table)})
+        return
+    write_rows(table, output, None)
+    show({"output": output, **record})
+
+
+def _printable(table: Any) -> list[list[Any]]:
+    """The cells row by row; what JSON has no word for, such as a date, as text."""
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    plain = (str, int, float, bool, type(None))
+    return [[cell if isinstance(cell, plain) else str(cell) for cell in row] for row in rows]
+
+
 def write_rows(rows: Any, output: str, names: Sequence[str] | None) -> None:
     """Write rows in the way that the file's name asks for.
 
     Args:
-        rows: Array (n, …).
+        rows: Array (n, …), or an Arrow table.
         output: A file, or a folder ending in a slash.
         names: The columns' names, if they have any.
 
@@ -116,6 +135,9 @@ def write_rows(rows: Any, output: str, names: Sequence[str] | None) -> None:
     try:
         if is_folder(output):
             write_images(path, rows)
+            return
+        if hasattr(rows, "column_names"):
+            write_table(path, rows)
             return
         flat = rows.ndim > 2 and WRITERS[path.suffix.lower()] in TABLES
         write(path, rows.reshape(len(rows), -1) if flat else rows, names)

@@ -113,6 +113,23 @@ def write(path: PathLike, array: Any, names: Sequence[str] | None = None) -> Non
         writer(temporary, values, labels)
 
 
+def write_table(path: PathLike, table: Any) -> None:
+    """Write an Arrow table, whole or not at all.
+
+    Args:
+        path: A .csv, .parquet, .feather or .arrow file. Its folder must exist.
+        table: A `pyarrow.Table`.
+
+    Raises:
+        InvalidParameterError: Another ending, or a missing folder.
+        OSError: The disk refuses. The old file, if any, is untouched.
+    """
+    path = Path(path)
+    writer = TABLE_WRITERS[_ending(path, TABLE_WRITERS, "written as a table")]
+    with atomic_write(path) as temporary:
+        writer(table, temporary)
+
+
 def _ending(path: Path, known: dict[str, Any], verb: str) -> str:
     ending = path.suffix.lower()
     if ending not in known:
@@ -239,23 +256,34 @@ def _write_npz(path: Path, values: NDArray[Any], labels: list[str] | None) -> No
 
 
 def _write_csv(path: Path, values: NDArray[Any], labels: list[str] | None) -> None:
-    from pyarrow import csv
-
     # Arrow writes no half precision as text
     wide = values.astype(np.float32) if values.dtype == np.float16 else values
-    csv.write_csv(_table(wide, labels), path)
+    _csv(_table(wide, labels), path)
 
 
 def _write_parquet(path: Path, values: NDArray[Any], labels: list[str] | None) -> None:
-    from pyarrow import parquet
-
-    parquet.write_table(_table(values, labels), path)
+    _parquet(_table(values, labels), path)
 
 
 def _write_arrow(path: Path, values: NDArray[Any], labels: list[str] | None) -> None:
+    _arrow(_table(values, labels), path)
+
+
+def _csv(table: Any, path: Path) -> None:
+    from pyarrow import csv
+
+    csv.write_csv(table, path)
+
+
+def _parquet(table: Any, path: Path) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(table, path)
+
+
+def _arrow(table: Any, path: Path) -> None:
     import pyarrow as pa
 
-    table = _table(values, labels)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
@@ -277,3 +305,9 @@ WRITERS: dict[str, Callable[[Path, NDArray[Any], list[str] | None], None]] = {
     ".arrow": _write_arrow,
 }
 TABLES = (_write_csv, _write_parquet, _write_arrow)
+TABLE_WRITERS: dict[str, Callable[[Any, Path], None]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".feather": _arrow,
+    ".arrow": _arrow,
+}
