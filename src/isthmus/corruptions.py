@@ -18,6 +18,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import Registry, is_real
+from isthmus.sparse import Batch, SparseBatch, dense
 
 
 class Corruption(ABC):
@@ -107,7 +108,15 @@ class Masking(Corruption):
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """x with zeros in the cells that are hit."""
-        masked = x.masked_fill(_chosen(x, width, self.rate, generator), 0.0)
+        return self._filled(x, _chosen(x, width, self.rate, generator))
+
+    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> SparseBatch:
+        """The same of sparse rows, whose other cells are zero already."""
+        hit = torch.rand(len(x.values), generator=generator, device=x.device) < self.rate
+        return x.map(lambda values: self._filled(values, hit))
+
+    def _filled(self, x: Tensor, hit: Tensor) -> Tensor:
+        masked = x.masked_fill(hit, 0.0)
         # with rate 1 nothing is kept
         return masked.div_(1 - self.rate) if self.rescale and self.rate < 1 else masked
 
@@ -189,9 +198,15 @@ CORRUPTIONS: Registry[Corruption] = Registry(
 
 
 def corrupt(
-    corruptions: Sequence[Corruption], x: Tensor, width: int, generator: torch.Generator
-) -> Tensor:
-    """x after each corruption in turn; x itself if there are none."""
+    corruptions: Sequence[Corruption], x: Batch, width: int, generator: torch.Generator
+) -> Batch:
+    """x after each corruption in turn; x itself if there are none.
+
+    Sparse rows stay so under corruptions that leave zeros alone.
+    """
     for corruption in corruptions:
-        x = corruption(x, width, generator)
+        if isinstance(x, SparseBatch) and isinstance(corruption, Masking):
+            x = corruption.of_numbers(x, generator)
+        else:
+            x = corruption(dense(x), width, generator)
     return x

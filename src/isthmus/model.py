@@ -29,6 +29,7 @@ from isthmus._random import make_generator
 from isthmus.encoders import Encoder
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.networks import Decoder
+from isthmus.sparse import Batch, SparseBatch, dense
 
 EVIDENCE_POINTS = 32
 
@@ -118,12 +119,13 @@ class Model(nn.Module):
             return z
         return self.center.to(z.dtype) + self.scale.to(z.dtype) * z
 
-    def enter(self, z: Tensor) -> Tensor:
+    def enter(self, z: Batch) -> Batch:
         """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level."""
         if self._traits.entry == "identity":
             return z
         if self._traits.entry == "log1p":
-            return torch.log1p(z)
+            return z.map(torch.log1p) if isinstance(z, SparseBatch) else torch.log1p(z)
+        assert isinstance(z, Tensor)
         return F.one_hot(z.long(), self.entry_width).flatten(1).to(z.dtype)
 
     @property
@@ -133,7 +135,7 @@ class Model(nn.Module):
 
     # ---- the way through --------------------------------------------------------------------
 
-    def encode(self, entered: Tensor) -> Tensor:
+    def encode(self, entered: Batch) -> Tensor:
         """The η of p(h | x), (n, k·q), in at least float32."""
         out: Tensor
         if not self.half_precision:
@@ -166,7 +168,7 @@ class Model(nn.Module):
                 eta.append(self.parameters_of_all_rows[parameter.name])
         return tuple(eta)
 
-    def code(self, z: Tensor) -> Tensor:
+    def code(self, z: Batch) -> Tensor:
         """E[h | x], (n, k): deterministic, row by row."""
         return self.encoder.mean(self.encode(self.enter(z)))
 
@@ -182,13 +184,13 @@ class Model(nn.Module):
                 "Use Contractive(of='encoder')."
             )
         h = self.encoder.mean(self.encode(entered))
-        return self.enter(self.likelihood.mean(self.decode(h)))
+        return dense(self.enter(self.likelihood.mean(self.decode(h))))
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
         """log p(z_j | h), (n, d), in nats of the scaled data."""
         return self.likelihood.log_prob(z, self.decode(h))
 
-    def nll(self, z: Tensor, h: Tensor) -> Tensor:
+    def nll(self, z: Batch, h: Tensor) -> Tensor:
         """−log p(x | h) in nats and in the user's units, (n,)."""
         return self.likelihood.nll(z, self.decode(h)) + self.log_volume
 
@@ -234,6 +236,19 @@ class Model(nn.Module):
             for draw in draws:
                 log_prob += self.log_prob(z, self.encoder.draw(eta, draw)) / len(draws)
         return log_prob - self.log_scale.to(log_prob), self.encoder.kl(eta)
+
+    def cost(self, z: Batch, noise: Sequence[Tensor]) -> Tensor:
+        """The negative evidence bound of each row in the user's units, (n,).
+
+        Args:
+            z: Scaled rows (n, d).
+            noise: As in `evidence`.
+        """
+        eta = self.encode(self.enter(z))
+        if not self.encoder.stochastic:
+            return self.nll(z, self.encoder.mean(eta))
+        costs = [self.nll(z, self.encoder.draw(eta, draw)) for draw in noise]
+        return torch.stack(costs).mean(0) + self.encoder.kl(eta).sum(1)
 
     def _evidence_points(self, eta: Tensor) -> Tensor:
         points = self.encoder.design(EVIDENCE_POINTS, self.shape.n_components, make_generator(0))

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import unknown_name
+from isthmus.sparse import Batch, linear
 
 
 def _gelu_slope(a: Tensor) -> Tensor:
@@ -168,12 +169,12 @@ class MLP(nn.Module):
         """The layers in order, typed."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Batch) -> Tensor:
         """(n, first width) to (n, last width)."""
-        *inner, last = self.layers
-        for layer in inner:
-            x = self._activation.function(layer(x))
-        out: Tensor = last(x)
+        first, *others = self.linear_layers
+        out = linear(x, first.weight, first.bias)
+        for layer in others:
+            out = layer(self._activation.function(out))
         return out
 
     @torch.no_grad()

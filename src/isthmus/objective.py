@@ -15,6 +15,7 @@ from torch import Tensor
 from isthmus.corruptions import Corruption, corrupt
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
+from isthmus.sparse import Batch, dense
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Objective:
         )
 
     def __call__(
-        self, model: Model, z: Tensor, generator: torch.Generator, progress: float = 1.0
+        self, model: Model, z: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Terms:
         """The terms of J for a batch.
 
@@ -81,7 +82,7 @@ class Objective:
             nll=model.nll(z, h),
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
-            penalties=self._penalties(model, entered, h),
+            penalties=self._penalties(model, dense(entered), h) if self.penalties else {},
         )
 
     def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from isthmus._errors import IsthmusWarning, TrainingError
 from isthmus.model import Model
 from isthmus.objective import Objective, Terms
+from isthmus.sparse import Batch, dense
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
 from isthmus.training.precision import wants_half_precision
@@ -199,7 +199,7 @@ class _Run:
         sums.n_skipped += self._look_back(z)
         return sums
 
-    def _look_back(self, z: Tensor) -> int:
+    def _look_back(self, z: Batch) -> int:
         """Act on the steps since the last look; how many of them were skipped."""
         n_steps = self.stepper.n_steps - self._window_began
         skipped = self.stepper.n_skipped - self._seen_skipped
@@ -212,7 +212,7 @@ class _Run:
             self._slow_down(z)
         return skipped
 
-    def _slow_down(self, z: Tensor) -> None:
+    def _slow_down(self, z: Batch) -> None:
         self._good.put_back()
         self._slowdowns += 1
         if self._slowdowns > MOST_SLOWDOWNS:
@@ -231,9 +231,10 @@ class _Run:
         )
 
 
-def where_not_finite(model: Model, objective: Objective, z: Tensor) -> str:
+def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
     """The first place, in the order of computation, where a batch gives no finite number."""
     with torch.no_grad():
+        z = dense(z)
         h = model.code(z)
         unit = (~torch.isfinite(h)).any(0).nonzero()
         if len(unit):

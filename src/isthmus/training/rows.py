@@ -13,10 +13,13 @@ from torch import Tensor
 
 from isthmus.data import Matrix
 from isthmus.model import Model
+from isthmus.networks import MLP
+from isthmus.sparse import Batch, SparseBatch, in_columns
 
 BLOCK_BYTES = 1 << 19
 WIDE = 256
 NEAR = 16.0
+FULLEST = 0.125
 SMALLEST_SCALE = 1e-30
 
 
@@ -25,7 +28,7 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, index: Tensor) -> Tensor:
+    def batch(self, index: Tensor) -> Batch:
         """The scaled rows (len(index), d) in float32, on the model's device."""
 
 
@@ -78,6 +81,34 @@ class AffineRows:
         return torch.addcmul(self.offset, picked, self.factor)
 
 
+class SparseRows:
+    """Rows of a CSR matrix of counts, which stay sparse in their batch.
+
+    Args:
+        matrix: Counts, not scaled.
+        chosen: The numbers of the rows that are meant, in order.
+        model: For its device.
+    """
+
+    def __init__(self, matrix: Matrix, chosen: np.ndarray, model: Model) -> None:
+        self.matrix = matrix
+        self.chosen = chosen
+        self.device = model.device
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batch(self, index: Tensor) -> SparseBatch:
+        """Their non-zeros."""
+        values, columns, offsets = self.matrix.take_sparse(self.chosen[index.cpu().numpy()])
+        return SparseBatch(
+            torch.from_numpy(values).to(self.device),
+            torch.from_numpy(columns).to(self.device),
+            torch.from_numpy(offsets).to(self.device),
+            self.matrix.n_features,
+        )
+
+
 class MatrixRows:
     """Rows of any `Matrix`, made dense (and scaled) one batch at a time.
 
@@ -110,6 +141,8 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
         model: Its scaling and device.
     """
     device = model.device
+    if matrix.is_sparse and _stays_sparse(matrix, model):
+        return SparseRows(matrix, chosen, model)
     if matrix.is_sparse:
         return MatrixRows(matrix, chosen, model)
     if matrix.dtype == np.uint8 or (
@@ -117,6 +150,18 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
     ):
         return _affine_rows(matrix, chosen, model)
     return DenseRows(_scaled_rows(matrix, chosen, model).to(device))
+
+
+def _stays_sparse(matrix: Matrix, model: Model) -> bool:
+    """Whether batches of non-zeros are all that the model needs, and fewer than the cells."""
+    traits, network = model.likelihood.traits, model.encoder_network
+    zeros_stay = traits.scaling == "none" and traits.entry != "one_hot"
+    if not (zeros_stay and isinstance(network, MLP)):
+        return False
+    few = matrix.n_numbers <= FULLEST * len(matrix) * matrix.n_features
+    if few:
+        in_columns(network.linear_layers[0])
+    return few
 
 
 def _is_near_zero(model: Model) -> bool:
