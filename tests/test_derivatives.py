@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.func import jacrev, vmap
 
+from isthmus.activations import ACTIVATIONS, activation
 from isthmus.derivatives import jacobian, squared_norm, squared_norm_mlp
-from isthmus.networks import ACTIVATIONS, MLP, activation
+from isthmus.networks import MLP
 
 
 def full(function, x):

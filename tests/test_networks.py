@@ -7,7 +7,8 @@ import torch
 from scipy.integrate import quad
 
 from isthmus import InvalidParameterError
-from isthmus.networks import ACTIVATIONS, MLP, ConvDecoder, ConvEncoder, TiedMLP, activation
+from isthmus.activations import ACTIVATIONS, activation
+from isthmus.networks import MLP, ConvDecoder, ConvEncoder, TiedMLP
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 from torch.nn import functional as F
 
-from isthmus.networks import MLP, activation
+from isthmus.activations import activation
+from isthmus.networks import MLP
 
 
 def squared_norm(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._random import make_generator
 from isthmus.encoders import Encoder
 from isthmus.likelihoods import Eta, Likelihood
-from isthmus.networks import Decoder
+from isthmus.networks import MLP, Decoder
 from isthmus.sparse import Batch, SparseBatch, dense
 
 EVIDENCE_POINTS = 32
@@ -80,7 +80,7 @@ class Model(nn.Module):
         self.half_precision = False
         self.encoder_network, decoder = networks
         assert isinstance(decoder, nn.Module)
-        self.decoder_network = decoder
+        self.decoder_network: nn.Module = decoder
         # in float64: a column such as 1e9 ± 1 loses everything if its mean is rounded
         self.register_buffer("center", center.double())
         self.register_buffer("scale", scale.double())
@@ -132,6 +132,13 @@ class Model(nn.Module):
     def entry_width(self) -> int:
         """Columns that one feature has in front of the encoder network."""
         return self._traits.outputs if self._traits.entry == "one_hot" else 1
+
+    @property
+    def layers(self) -> tuple[MLP, MLP] | None:
+        """Encoder and decoder network, if both are plain fully connected layers."""
+        networks: tuple[nn.Module, ...] = (self.encoder_network, self.decoder_network)
+        down, up = networks
+        return (down, up) if isinstance(down, MLP) and isinstance(up, MLP) else None
 
     # ---- the way through --------------------------------------------------------------------
 
@@ -193,6 +200,25 @@ class Model(nn.Module):
     def nll(self, z: Batch, h: Tensor) -> Tensor:
         """−log p(x | h) in nats and in the user's units, (n,)."""
         return self.likelihood.nll(z, self.decode(h)) + self.log_volume
+
+    def slope(self, z: Batch, out: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+        """−log p(x | h), (n,), and the slope of its weighted sum in the decoder's output.
+
+        The slopes in what is learned for all rows alike go to these parameters' ``grad``.
+
+        Args:
+            z: Scaled rows (n, d).
+            out: The decoder network's output.
+            weight: Of every row in the sum.
+        """
+        nll, slopes = self.likelihood.slope(z, self._eta(out), weight)
+        by_row = []
+        for parameter, slope in zip(self._traits.parameters, slopes, strict=True):
+            if parameter.varies == "row":
+                by_row.append(slope.flatten(1))
+            elif parameter.varies != "fixed":
+                self.parameters_of_all_rows[parameter.name].grad = slope
+        return nll + self.log_volume, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
         """E[x | h] in the user's units, (n, d)."""

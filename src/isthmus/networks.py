@@ -15,80 +15,16 @@ so that at step 0 every row is given the best constant of its likelihood (see `m
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
-from isthmus._registry import unknown_name
+from isthmus.activations import activation
 from isthmus.sparse import Batch, linear
-
-
-def _gelu_slope(a: Tensor) -> Tensor:
-    density = torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi)
-    cumulative: Tensor = torch.special.ndtr(a)
-    return cumulative + a * density
-
-
-def _silu_slope(a: Tensor) -> Tensor:
-    s = torch.sigmoid(a)
-    return s * (1 + a * (1 - s))
-
-
-@dataclass(frozen=True)
-class Activation:
-    """An elementwise function φ and its derivative φ′, both of the pre-activation.
-
-    The derivative is itself differentiable, because penalties on Jacobians are trained through.
-    """
-
-    function: Callable[[Tensor], Tensor]
-    derivative: Callable[[Tensor], Tensor]
-
-    @property
-    def gain(self) -> float:
-        """g = E[φ(z)²]^(−½) for z ~ N(0, 1), by 101-point Gauss-Hermite quadrature."""
-        nodes, weights = _quadrature()
-        second_moment = float((weights * self.function(nodes).square()).sum())
-        return 1 / math.sqrt(second_moment)
-
-
-@cache
-def _quadrature() -> tuple[Tensor, Tensor]:
-    """Nodes and weights of E[f(z)], z ~ N(0, 1)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(101)
-    return torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda a: a, torch.ones_like),
-    "silu": Activation(F.silu, _silu_slope),
-    "relu": Activation(F.relu, lambda a: (a > 0).to(a.dtype)),
-    "leaky_relu": Activation(F.leaky_relu, lambda a: 0.01 + 0.99 * (a > 0).to(a.dtype)),
-    "elu": Activation(F.elu, lambda a: a.clamp_max(0).exp()),
-    "gelu": Activation(F.gelu, _gelu_slope),
-    "softplus": Activation(F.softplus, torch.sigmoid),
-    "tanh": Activation(torch.tanh, lambda a: 1 - torch.tanh(a).square()),
-    "sigmoid": Activation(torch.sigmoid, lambda a: torch.sigmoid(a) * torch.sigmoid(-a)),
-    "sin": Activation(torch.sin, torch.cos),
-}
-
-
-def activation(name: str) -> Activation:
-    """The activation of this name.
-
-    Raises:
-        InvalidParameterError: There is none of this name.
-    """
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
 
 
 class Decoder(Protocol):
@@ -157,8 +93,8 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation_name = activation_name
-        self._activation = activation(activation_name)
-        gains = [first_gain] + [self._activation.gain] * (len(widths) - 2)
+        self.activation = activation(activation_name)
+        gains = [first_gain] + [self.activation.gain] * (len(widths) - 2)
         self.layers = nn.ModuleList(
             _linear(n_in, n_out, gain, generator)
             for n_in, n_out, gain in zip(widths[:-1], widths[1:], gains, strict=True)
@@ -174,7 +110,7 @@ class MLP(nn.Module):
         first, *others = self.linear_layers
         out = linear(x, first.weight, first.bias)
         for layer in others:
-            out = layer(self._activation.function(out))
+            out = layer(self.activation.function(out))
         return out
 
     @torch.no_grad()

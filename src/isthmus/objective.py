@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Corruption, corrupt
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
@@ -40,6 +41,15 @@ class Terms:
         for value in self.penalties.values():
             total = total + value
         return total
+
+    def detached(self) -> "Terms":
+        """The same numbers without a graph."""
+        return Terms(
+            self.nll.detach(),
+            None if self.kl is None else self.kl.detach(),
+            None if self.kl_cost is None else self.kl_cost.detach(),
+            {name: value.detach() for name, value in self.penalties.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,55 @@ class Objective:
             kl_cost=None if kl is None else encoder.kl_objective(kl),
             penalties=self._penalties(model, dense(entered), h) if self.penalties else {},
         )
+
+    def descend(
+        self,
+        model: Model,
+        z: Batch,
+        generator: torch.Generator,
+        progress: float = 1.0,
+        weight: float = 1.0,
+    ) -> Terms:
+        """The terms of J for a batch, and the gradient of their weighted sum.
+
+        Args:
+            model: Its parameters' ``grad``, which must be None before, is set.
+            z: Scaled rows (n, d).
+            generator: Source of corruption and of noise in the code.
+            progress: The part of the training that is done, in [0, 1].
+            weight: Of every row in the sum.
+
+        Returns:
+            What calling the objective returns, without a graph.
+        """
+        if model.layers is not None and not self.penalties:
+            return self._descend_layers(model, z, generator, progress, weight)
+        terms = self(model, z, generator, progress)
+        (terms.total().sum() * weight).backward()
+        return terms.detached()
+
+    def _descend_layers(
+        self, model: Model, z: Batch, generator: torch.Generator, progress: float, weight: float
+    ) -> Terms:
+        """Only the code in the middle is left to torch to differentiate."""
+        assert model.layers is not None
+        (down, up), encoder, half = model.layers, model.encoder, model.half_precision
+        entered = corrupt(self.corruptions, model.enter(z), model.entry_width, generator)
+        eta, trace_down = forward(down, entered, half=half)
+        noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
+        h = encoder.draw(eta.requires_grad_(), noise, progress)
+        kl = encoder.kl(eta) if encoder.stochastic else None
+        kl_cost = None if kl is None else encoder.kl_objective(kl)
+        out, trace_up = forward(up, h, half=half)
+        nll, slope = model.slope(z, out, weight)
+        slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
+        if h is not eta:
+            total = (h * slope).sum()
+            (total if kl_cost is None else total + weight * kl_cost.sum()).backward()
+            assert eta.grad is not None
+            slope = eta.grad
+        backward(down, trace_down, slope)
+        return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
     def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:
         if not self.penalties:

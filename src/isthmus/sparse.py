@@ -50,6 +50,11 @@ class SparseBatch:
         return len(self), self.n_features
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Type of the numbers."""
+        return self.values.dtype
+
+    @property
     def device(self) -> torch.device:
         """Where the numbers are."""
         return self.values.device

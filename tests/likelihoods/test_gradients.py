@@ -87,3 +87,32 @@ def test_the_continuous_bernoulli_is_smooth_where_its_series_begins_and_ends(log
     x = torch.tensor([[0.3]], dtype=torch.float64)
     (slope,) = torch.autograd.grad(ContinuousBernoulli().log_prob(x, (eta,)).sum(), eta)
     assert float(slope) == pytest.approx(0.3 - float(ContinuousBernoulli().mean((eta.detach(),))))
+
+
+@EVERY
+@pytest.mark.parametrize("weight", [1.0, 1 / 256])
+def test_the_slope_is_the_gradient_of_the_weighted_nll(member, weight):
+    x, eta = draw_data(member, 6, 3), draw_eta(member, 6, 3)
+    nll, slopes = member.slope(x, eta, weight)
+    torch.testing.assert_close(nll, member.nll(x, eta), rtol=1e-12, atol=1e-12)
+    for parameter, part, slope in zip(member.traits.parameters, eta, slopes, strict=True):
+        assert slope.shape == part.shape
+        if parameter.varies != "fixed":
+            part.requires_grad_()
+    free = [part for part in eta if part.requires_grad]
+    truth = torch.autograd.grad(weight * member.nll(x, eta).sum(), free)
+    found = [slope for slope, part in zip(slopes, eta, strict=True) if part.requires_grad]
+    torch.testing.assert_close(tuple(found), truth, rtol=1e-9, atol=1e-11)
+
+
+@EVERY
+def test_the_slope_is_a_number_far_out(member):
+    x, eta = draw_data(member, 6, 3).float(), draw_eta(member, 6, 3)
+    for far in (1e4, -1e4):
+        out = tuple(
+            part.float() if parameter.varies == "fixed" else part.float() + far
+            for parameter, part in zip(member.traits.parameters, eta, strict=True)
+        )
+        nll, slopes = member.slope(x, out)
+        assert torch.equal(torch.isfinite(nll), torch.isfinite(member.nll(x, out)))
+        assert not any(torch.isnan(slope).any() for slope in slopes)

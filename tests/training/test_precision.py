@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torch.nn import functional as F
 
 from isthmus import Autoencoder, Gaussian, InvalidParameterError
-from isthmus.networks import MLP
 from isthmus.training import find_device, precision, require_precision
-from isthmus.training.precision import products_per_row, wants_half_precision
+from isthmus.training.precision import products_per_row, threads_for, wants_half_precision
 from tests.problems import make_model
 from tests.training.stubs import data
 
@@ -41,19 +41,19 @@ def test_half_precision_gives_the_same_held_out_loss(digits, how):
 
 def test_the_networks_compute_in_half_precision_and_the_likelihood_does_not(monkeypatch):
     seen = {"layer": set(), "likelihood": set()}
-    forward, log_prob = MLP.forward, Gaussian._nll
+    linear, slope = F.linear, Gaussian._slope
 
-    def watched_forward(self, x):
-        out = forward(self, x)
+    def watched_linear(x, weight, bias):
+        out = linear(x, weight, bias)
         seen["layer"].add(out.dtype)
         return out
 
-    def watched_nll(self, x, eta):
+    def watched_slope(self, x, eta, weight):
         seen["likelihood"] |= {x.dtype, *(each.dtype for each in eta)}
-        return log_prob(self, x, eta)
+        return slope(self, x, eta, weight)
 
-    monkeypatch.setattr(MLP, "forward", watched_forward)
-    monkeypatch.setattr(Gaussian, "_nll", watched_nll)
+    monkeypatch.setattr(F, "linear", watched_linear)
+    monkeypatch.setattr(Gaussian, "_slope", watched_slope)
     model = Autoencoder(2, hidden=(8,), precision="bfloat16", max_epochs=1, validation_fraction=0)
     model.fit(np.random.default_rng(0).normal(size=(30, 4)))
     assert torch.bfloat16 in seen["layer"]
@@ -86,3 +86,30 @@ def test_names():
         ) as caught:
             find_device(wrong)
         assert "\n" not in str(caught.value)
+
+
+def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all():
+    model = make_model(data(), Gaussian(), n_components=3, hidden=(8,))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_for(model, 256):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with threads_for(model, 10**6):
+            assert torch.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError), threads_for(model, 256):
+            raise ZeroDivisionError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_fitting_leaves_the_number_of_threads_as_it_was():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Autoencoder(2, hidden=(8,), max_epochs=1).fit(np.eye(30, 4))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._random import latin_hypercube
-from isthmus.networks import activation
+from isthmus.activations import activation
 
 UNUSED_NATS = 0.01
 

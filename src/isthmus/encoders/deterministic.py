@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from isthmus.activations import activation
 from isthmus.encoders._encoder import Encoder, no_prior
-from isthmus.networks import activation
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,9 @@ class Deterministic(Encoder):
     """h = s(η): the code of the usual, denoising and contractive autoencoders.
 
     Args:
-        activation: The name of s in `isthmus.networks.ACTIVATIONS`. The identity leaves the code
-            linear; ``"sigmoid"`` gives the units of Vincent et al. (2010) and Rifai et al. (2011).
+        activation: The name of s in `isthmus.activations.ACTIVATIONS`. The identity leaves the
+            code linear; ``"sigmoid"`` gives the units of Vincent et al. (2010) and Rifai et al.
+            (2011).
     """
 
     activation: str = "identity"

@@ -53,7 +53,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n_components: k, the width of the code.
         hidden: Widths of the encoder's hidden layers; the decoder has them reversed. ``()`` is a
             linear map on each side: with ``Gaussian(1.0)`` it is PCA.
-        activation: Of the hidden layers, a name in `isthmus.networks.ACTIVATIONS`.
+        activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
         network: ``"mlp"``, ``"conv"`` (images), or a pair of torch modules: an encoder from
             (n, d) to (n, k·q) and a decoder from (n, k) to (n, d·q').
         tied: Whether the decoder uses the encoder's weights, transposed.

@@ -9,11 +9,11 @@ from torch import nn
 
 from isthmus._errors import InvalidDataError, InvalidParameterError, UnsupportedTypeError
 from isthmus._registry import Registry
+from isthmus.activations import activation
 from isthmus.corruptions import CORRUPTIONS
 from isthmus.data import Matrix, Summary, infer_likelihood
 from isthmus.encoders import ENCODERS, Encoder
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Likelihood
-from isthmus.networks import activation
 from isthmus.objective import Objective
 from isthmus.penalties import PENALTIES
 from isthmus.training import Plan, require_optimizer, require_precision
@@ -32,7 +32,7 @@ class Recipe:
     Attributes:
         n_components: k.
         hidden: Hidden widths of the encoder; the decoder has them reversed.
-        activation: A name in `isthmus.networks.ACTIVATIONS`.
+        activation: A name in `isthmus.activations.ACTIVATIONS`.
         network: ``"mlp"``, ``"conv"``, or a pair of the user's modules.
         tied: Whether the decoder uses the encoder's weights.
         encoder: p(h | x).

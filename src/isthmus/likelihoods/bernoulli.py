@@ -68,6 +68,10 @@ class Bernoulli(Likelihood):
         x, logit = torch.broadcast_tensors(x, logit)
         return -F.binary_cross_entropy_with_logits(logit, x.to(logit.dtype), reduction="none")
 
+    def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        nll = self._nll(x, eta)
+        return nll, (torch.sigmoid(eta[0]).sub_(x).mul_(weight),)
+
     def _mean(self, eta: Eta) -> Tensor:
         return torch.sigmoid(eta[0])
 

@@ -72,6 +72,14 @@ class Categorical(Likelihood):
         logits = eta[0].expand(*chosen.shape[:-1], -1)
         return logits.log_softmax(-1).gather(-1, chosen).squeeze(-1)
 
+    def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        chosen = x.long().unsqueeze(-1)
+        log_prob = eta[0].log_softmax(-1)
+        nll = -log_prob.gather(-1, chosen).squeeze(-1).sum(1)
+        slope = log_prob.exp_()
+        slope.scatter_add_(-1, chosen, slope.new_full((1, 1, 1), -1.0).expand(chosen.shape))
+        return nll, (slope.mul_(weight),)
+
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0].argmax(-1).to(eta[0].dtype)
 

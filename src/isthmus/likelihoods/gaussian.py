@@ -107,6 +107,28 @@ class Gaussian(Likelihood):
             return torch.addcmul(constants, squares.sum(1), weights)
         return torch.addmv(constants.expand(n), squares, weights)
 
+    def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        gap, d = eta[0] - x, x.shape[1]
+        squares = gap.square()
+        if not isinstance(self.scale, str):
+            log_scale = float(eta[1])
+            precision = math.exp(-2 * log_scale)
+            nll = squares.sum(1).mul_(0.5 * precision).add_(d * (log_scale + 0.5 * LOG_2PI))
+            return nll, (gap.mul_(weight * precision), torch.zeros_like(eta[1]))
+        log_scales = self.log_scale(eta[1])
+        precisions = (-2 * log_scales).exp()
+        squares *= precisions
+        # ∂log σ/∂η = exp(2η) / (floor² + exp(2η))
+        share = torch.sigmoid(2 * (eta[1] - math.log(self.floor))).mul_(weight)
+        gap *= precisions * weight
+        if self.scale == "row":
+            nll = (0.5 * squares + log_scales).sum(1) + 0.5 * LOG_2PI * d
+            return nll, (gap, share * (1 - squares))
+        constant = log_scales.sum() * (d / len(log_scales)) + 0.5 * LOG_2PI * d
+        nll = squares.sum(1).mul_(0.5).add_(constant)
+        misfit = len(x) - squares.sum(0)
+        return nll, (gap, share * (misfit if self.scale == "feature" else misfit.sum()))
+
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0]
 

@@ -26,7 +26,7 @@ from isthmus.objective import Objective, Terms
 from isthmus.sparse import Batch, dense
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
-from isthmus.training.precision import wants_half_precision
+from isthmus.training.precision import threads_for, wants_half_precision
 from isthmus.training.rows import Rows
 
 WINDOW = 64
@@ -146,7 +146,7 @@ class _Sums:
         if terms.kl is not None:
             named["kl"] = terms.kl
         for name, values in named.items():
-            self.totals[name] = self.totals.get(name, 0.0) + float(values.detach().sum())
+            self.totals[name] = self.totals.get(name, 0.0) + float(values.sum())
 
     def means(self) -> dict[str, float]:
         """Per row; infinite where a skipped step had no number."""
@@ -175,7 +175,7 @@ class _Run:
             model, plan.optimizer, plan.learning_rate, WarmUpAndCosine.over(self.n_steps)
         )
         # divided by the full batch size, so that a row of a short last batch weighs no more
-        self._weights = torch.full((self.batch_size,), 1 / self.batch_size, device=model.device)
+        self._weight = 1 / self.batch_size
         self.half_precision = wants_half_precision(plan.precision, model, self.batch_size)
         self._good = _Weights(model)
         self._seen_skipped = self.stepper.n_skipped
@@ -189,8 +189,7 @@ class _Run:
         for index in order.split(self.batch_size):
             z = self.rows.batch(index)
             progress = min(1.0, self.stepper.n_steps / self.n_steps)
-            terms = self.objective(self.model, z, self.generator, progress)
-            torch.dot(terms.total(), self._weights[: len(index)]).backward()
+            terms = self.objective.descend(self.model, z, self.generator, progress, self._weight)
             self.stepper.step()
             sums.add(terms)
             self.tick(len(index))
@@ -287,7 +286,10 @@ def train(
         for number in range(1, plan.max_epochs + 1):
             began = time.perf_counter()
             model.train()
-            with model.computing_in_half_precision(run.half_precision):
+            with (
+                model.computing_in_half_precision(run.half_precision),
+                threads_for(model, run.batch_size),
+            ):
                 sums = run.epoch()
             means = sums.means()
             trained = time.perf_counter() - began

@@ -69,7 +69,7 @@ class FusedAdamW:
             count += 1
             torch._fused_adamw_(
                 moving,
-                [p.grad for p in moving],
+                [_laid_out_as(p) for p in moving],
                 [moments[p][0] for p in moving],
                 [moments[p][1] for p in moving],
                 [],
@@ -82,6 +82,15 @@ class FusedAdamW:
                 amsgrad=False,
                 maximize=False,
             )
+
+
+def _laid_out_as(parameter: nn.Parameter) -> Tensor:
+    """Its gradient, in the order in memory of its numbers, by which the fused kernel goes."""
+    gradient = parameter.grad
+    assert gradient is not None
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 @dataclass(frozen=True)

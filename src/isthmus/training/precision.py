@@ -1,4 +1,7 @@
-"""Where to compute, and in what precision."""
+"""Where to compute, in what precision, and with how many threads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +11,7 @@ from isthmus.model import Model
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 MANY_PRODUCTS = 1 << 24
+FEW_PRODUCTS = 1 << 23
 
 
 def find_device(device: str | torch.device) -> torch.device:
@@ -60,6 +64,28 @@ def wants_half_precision(precision: str, model: Model, batch_size: int) -> bool:
     if not multiplies_half_precision(model.device):
         return False
     return products_per_row(model) * batch_size >= MANY_PRODUCTS
+
+
+@contextmanager
+def threads_for(model: Model, batch_size: int) -> Iterator[None]:
+    """Train a small network on one thread; the number of threads is as before afterwards.
+
+    Below some 2²³ products a step, handing the work to a second thread and waiting for it takes
+    longer than doing it, and on a busy machine many times longer.
+
+    Args:
+        model: Its networks are asked for the size of their layers.
+        batch_size: Rows per step.
+    """
+    before = torch.get_num_threads()
+    small = model.device.type == "cpu" and products_per_row(model) * batch_size < FEW_PRODUCTS
+    if small and before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 def multiplies_half_precision(device: torch.device) -> bool:
