@@ -108,7 +108,7 @@ class MLP(nn.Module):
     def forward(self, x: Batch) -> Tensor:
         """(n, first width) to (n, last width)."""
         first, *others = self.linear_layers
-        out = linear(x, first.weight, first.bias)
+        out = first(x) if isinstance(x, Tensor) else linear(x, first.weight, first.bias)
         for layer in others:
             out = layer(self.activation.function(out))
         return out

@@ -21,7 +21,7 @@ from isthmus.numerics import LARGEST_LOG_DISPERSION, bisect, log_rate
 EMPTY = 1e-30
 LEAST_MEAN = 1e-6
 ROUNDS = 4
-MOST_STEPS = 80
+MOST_STEPS = 200
 
 
 def require_size(name: str, size: str | None) -> None:
@@ -89,7 +89,12 @@ def climb(loss: Callable[[Eta], Tensor], free: Eta, fixed: Eta) -> Eta:
     """η with the least loss that L-BFGS reaches from here (Liu and Nocedal, 1989)."""
     parts = [part.clone().requires_grad_() for part in free]
     search = torch.optim.LBFGS(
-        parts, max_iter=MOST_STEPS, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+        parts,
+        max_iter=MOST_STEPS,
+        history_size=20,
+        tolerance_change=1e-12,
+        tolerance_grad=1e-9,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:

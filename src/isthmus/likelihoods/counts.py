@@ -21,10 +21,12 @@ from isthmus.likelihoods import _closed
 from isthmus.likelihoods._closed import differentiable, mostly_zeros
 from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
 from isthmus.likelihoods._sizes import (
+    EMPTY,
     LEAST_MEAN,
     best_with_sizes,
     cell_log_mean,
     climb,
+    log_sizes,
     require_size,
     size_parameters,
     sizes_start,
@@ -42,6 +44,7 @@ from isthmus.numerics import (
 from isthmus.sparse import Batch, dense
 
 LARGEST_LOGIT = 15.0
+CLIMBABLE_LOGIT = -3.0
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ class Poisson(Likelihood):
 
     def start(self, x: Tensor, unit: float = 1.0) -> Eta:
         """The logarithm of the mean, which is taken as 10⁻⁶ for a column of zeros."""
-        return (
-            inverse_log_rate(x.mean(0).clamp_min(LEAST_MEAN).log()),
-            *sizes_start(x, self.size),
-        )
+        size, mean = sizes_start(x, self.size), x.mean(0)
+        if size:
+            mean = mean / log_sizes(x, *size).exp().mean().clamp_min(EMPTY)
+        return (inverse_log_rate(mean.clamp_min(LEAST_MEAN).log()), *size)
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         return log_poisson(x, cell_log_mean(x, eta, self.size))
@@ -212,10 +215,12 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         log_theta = _best_log_dispersion(x, lambda at: _log_mean_above_zero(x, at), shared=shared)
         inner = _log_mean_above_zero(x, log_theta)
         zero_logit = torch.expm1(inner - log_mean).clamp_min(0).log()
+        # where it is −15 already, nothing pulls it up again
+        least = -LARGEST_LOGIT if self.size is None else CLIMBABLE_LOGIT
         start = (
             inverse_log_rate(inner),
             inverse_log_dispersion(log_theta),
-            zero_logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT),
+            zero_logit.clamp(least, LARGEST_LOGIT),
         )
         if self.size is None:
             return start
