@@ -27,6 +27,7 @@ from isthmus import (
     ZeroInflatedNegativeBinomial,
 )
 from isthmus.encoders import Deterministic, Encoder
+from isthmus.entry import entry_width
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model, Shape
 from isthmus.networks import MLP
@@ -84,9 +85,10 @@ def make_model(
     generator = torch.Generator().manual_seed(seed)
     d = rows.shape[1]
     traits = likelihood.traits
-    n_inputs = d * (traits.outputs if traits.entry == "one_hot" else 1)
-    down = MLP([n_inputs, *hidden, n_components * encoder.outputs], activation, generator)
-    up = MLP([n_components, *hidden[::-1], d * traits.outputs], activation, generator)
+    down = MLP(
+        [entry_width(traits, d), *hidden, n_components * encoder.outputs], activation, generator
+    )
+    up = MLP([n_components, *hidden[::-1], traits.width(d)], activation, generator)
     start = likelihood.start(rows.double())
     shape = Shape(d, n_components)
     scale = torch.ones(d) if scale is None else scale

@@ -26,6 +26,7 @@ PUBLIC = {
     "likelihoods": {
         "Bernoulli",
         "Categorical",
+        "Columns",
         "ContinuousBernoulli",
         "Gaussian",
         "Laplace",

@@ -1,6 +1,7 @@
 """Networks start with unit variance at every depth, and know the shapes they promise."""
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -105,3 +106,12 @@ def test_convolutions_refuse_rows_that_are_not_images():
 def test_unknown_activation_is_refused_with_the_names():
     with pytest.raises(InvalidParameterError, match="silu"):
         activation("swish")
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_network_of_any_activation_is_pickled(name):
+    mlp = MLP([3, 4, 2], name, generator())
+    again = pickle.loads(pickle.dumps(mlp))
+    assert again.activation is ACTIVATIONS[name]
+    x = torch.ones(2, 3)
+    assert torch.equal(again(x), mlp(x))

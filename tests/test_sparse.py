@@ -62,6 +62,28 @@ def test_training_is_that_of_dense_batches(member, encoder, monkeypatch):
     np.testing.assert_allclose(*nlls, rtol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("kinds", ["sss", "dsds", "ssd"])
+def test_partial_fit_goes_on_whatever_the_rows_are(kinds, optimizer):
+    """The layout of the first weight may change between calls; momentum goes with it."""
+
+    def learn(kinds: str) -> Autoencoder:
+        model = Autoencoder(
+            3, hidden=(8,), likelihood=NegativeBinomial(), batch_size=32, optimizer=optimizer,
+            learning_rate=1e-2, precision="float32", random_state=0,
+        )  # fmt: skip
+        for i, kind in enumerate(kinds):
+            rows = COUNTS[100 * (i % 3) : 100 * (i % 3 + 1)]
+            model.partial_fit(rows.toarray() if kind == "d" else rows)
+        return model
+
+    one, other = learn(kinds), learn("d" * len(kinds))
+    weight = one.model_.encoder_network.linear_layers[0].weight
+    assert weight.stride() == (1, 8)
+    for mine, plain in zip(one.model_.parameters(), other.model_.parameters(), strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-5)
+
+
 def test_masking_leaves_zeros_alone_and_hits_at_its_rate():
     few, _ = batch()
     source = torch.Generator().manual_seed(0)

@@ -19,6 +19,7 @@ _HOMES = {
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
+        "Columns",
         "ContinuousBernoulli",
         "Gaussian",
         "Laplace",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from isthmus.likelihoods import (
         Bernoulli,
         Categorical,
+        Columns,
         ContinuousBernoulli,
         Gaussian,
         Laplace,
@@ -83,6 +85,7 @@ __all__ = [
     "Bernoulli",
     "BernoulliCode",
     "Categorical",
+    "Columns",
     "ContinuousBernoulli",
     "Contractive",
     "Deterministic",

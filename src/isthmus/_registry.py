@@ -30,12 +30,20 @@ class Registry(Generic[T]):
         family: What a member is called in a message, such as ``"likelihood"``.
         kind: The abstract class of the family.
         members: For each name a function without arguments that makes the default member.
+        composites: Classes of the family that are made of a list of members and have no name.
     """
 
-    def __init__(self, family: str, kind: type[T], members: Mapping[str, Callable[[], T]]) -> None:
+    def __init__(
+        self,
+        family: str,
+        kind: type[T],
+        members: Mapping[str, Callable[[], T]],
+        composites: tuple[type[T], ...] = (),
+    ) -> None:
         self.family = family
         self.kind = kind
         self._members = dict(members)
+        self._composites = composites
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -76,9 +84,13 @@ class Registry(Generic[T]):
         return self._members[name]()
 
     def classes(self) -> dict[str, type[T]]:
-        """The classes of the members by their class name, for reading a card."""
+        """The classes of the members by their class name."""
         made = (make() for make in self._members.values())
         return {type(member).__name__: type(member) for member in made}
+
+    def readable(self) -> dict[str, type[T]]:
+        """The classes that a card may name: those of the members, and the composites."""
+        return {**self.classes(), **{kind.__name__: kind for kind in self._composites}}
 
     def from_card(self, card: Mapping[str, Any]) -> T:
         """The member that `to_card` described.
@@ -86,10 +98,14 @@ class Registry(Generic[T]):
         Raises:
             FileFormatError: The card names no member of this family, or arguments it has not.
         """
-        arguments = {name: value for name, value in card.items() if name != "kind"}
         try:
-            return self.classes()[card["kind"]](**arguments)
-        except (KeyError, TypeError, ValueError) as error:
+            arguments = {
+                name: tuple(map(self.from_card, value)) if isinstance(value, list) else value
+                for name, value in card.items()
+                if name != "kind"
+            }
+            return self.readable()[card["kind"]](**arguments)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(
                 f"The card describes a {self.family} that can't be made: {dict(card)!r} ({error})."
             ) from error

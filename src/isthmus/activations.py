@@ -20,6 +20,7 @@ class Activation:
     """An elementwise function φ and its derivative φ′, both of the pre-activation a.
 
     Attributes:
+        name: Its key in `ACTIVATIONS`, by which it is pickled.
         function: φ(a).
         derivative: φ′(a), itself differentiable, because penalties on Jacobians are trained
             through.
@@ -27,9 +28,13 @@ class Activation:
             gradient with respect to a, in one pass and without a graph.
     """
 
+    name: str
     function: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor], Tensor]
     chain: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+    def __reduce__(self) -> tuple[Callable[[str], "Activation"], tuple[str]]:
+        return activation, (self.name,)
 
     @property
     def gain(self) -> float:
@@ -57,40 +62,50 @@ def _silu_slope(a: Tensor) -> Tensor:
     return s * (1 + a * (1 - s))
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda a: a, torch.ones_like, lambda g, a, out: g),
-    "silu": Activation(F.silu, _silu_slope, lambda g, a, out: aten.silu_backward(g, a)),
-    "relu": Activation(
+_EVERY = (
+    Activation("identity", lambda a: a, torch.ones_like, lambda g, a, out: g),
+    Activation("silu", F.silu, _silu_slope, lambda g, a, out: aten.silu_backward(g, a)),
+    Activation(
+        "relu",
         F.relu,
         lambda a: (a > 0).to(a.dtype),
         lambda g, a, out: aten.threshold_backward(g, a, 0),
     ),
-    "leaky_relu": Activation(
+    Activation(
+        "leaky_relu",
         F.leaky_relu,
         lambda a: 0.01 + 0.99 * (a > 0).to(a.dtype),
         lambda g, a, out: aten.leaky_relu_backward(g, a, 0.01, False),
     ),
-    "elu": Activation(
+    Activation(
+        "elu",
         F.elu,
         lambda a: a.clamp_max(0).exp(),
         lambda g, a, out: aten.elu_backward(g, 1, 1, 1, False, a),
     ),
-    "gelu": Activation(F.gelu, _gelu_slope, lambda g, a, out: aten.gelu_backward(g, a)),
-    "softplus": Activation(
-        F.softplus, torch.sigmoid, lambda g, a, out: aten.softplus_backward(g, a, 1, 20)
+    Activation("gelu", F.gelu, _gelu_slope, lambda g, a, out: aten.gelu_backward(g, a)),
+    Activation(
+        "softplus",
+        F.softplus,
+        torch.sigmoid,
+        lambda g, a, out: aten.softplus_backward(g, a, 1, 20),
     ),
-    "tanh": Activation(
+    Activation(
+        "tanh",
         torch.tanh,
         lambda a: 1 - torch.tanh(a).square(),
         lambda g, a, out: aten.tanh_backward(g, out),
     ),
-    "sigmoid": Activation(
+    Activation(
+        "sigmoid",
         torch.sigmoid,
         lambda a: torch.sigmoid(a) * torch.sigmoid(-a),
         lambda g, a, out: aten.sigmoid_backward(g, out),
     ),
-    "sin": Activation(torch.sin, torch.cos, lambda g, a, out: g * torch.cos(a)),
-}
+    Activation("sin", torch.sin, torch.cos, lambda g, a, out: g * torch.cos(a)),
+)
+
+ACTIVATIONS = {each.name: each for each in _EVERY}
 
 
 def activation(name: str) -> Activation:

@@ -4,6 +4,9 @@ A corruption acts on what the encoder sees: the scaled columns, log(1 + count), 
 of a category. It knows the *groups*, the columns that make up one feature, and corrupts the
 columns of a group together: half a category is not a category.
 
+In a table it acts on the *cells* instead, before the encoder's view of them is made: a cell that
+is masked becomes a missing one, which the encoder is told, and noise is for real numbers only.
+
 Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
 between rows keeps each column's marginal distribution exactly.
 """
@@ -21,6 +24,21 @@ from isthmus._registry import Registry, is_real
 from isthmus.sparse import Batch, SparseBatch, dense
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The cells of a batch of a table, with NaN for those that are missing.
+
+    Attributes:
+        values: Scaled real numbers, counts, bits and level codes, (n, d).
+        is_real: Which columns hold real numbers, (d,).
+        is_category: Which columns hold level codes, (d,).
+    """
+
+    values: Tensor
+    is_real: Tensor
+    is_category: Tensor
+
+
 class Corruption(ABC):
     """C(x̃ | x), a frozen object."""
 
@@ -35,6 +53,10 @@ class Corruption(ABC):
             generator: Source of all randomness, on the device of x.
         """
 
+    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
+        """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
+        return self(cells.values, 1, generator)
+
     @abstractmethod
     def in_units(self, unit: float) -> "Corruption":
         """The same corruption for data that are divided by ``unit``."""
@@ -45,6 +67,19 @@ def _chosen(x: Tensor, width: int, rate: float, generator: torch.Generator) -> T
     n, columns = x.shape
     hit = torch.rand((n, columns // width), generator=generator, device=x.device) < rate
     return hit if width == 1 else hit.repeat_interleave(width, dim=1)
+
+
+def _other_rows(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+    """For each group of each row, what another row has there; of a single row, its own."""
+    n, columns = x.shape
+    if n == 1:
+        return x
+    # a step of 1 … n−1 rows is never the row itself
+    steps = torch.randint(
+        1, n, (n, columns // width), generator=generator, device=x.device
+    ).repeat_interleave(width, dim=1)
+    donors = (torch.arange(n, device=x.device).unsqueeze(1) + steps) % n
+    return x.gather(0, donors)
 
 
 def _require_rate(name: str, rate: float) -> None:
@@ -76,6 +111,11 @@ class GaussianNoise(Corruption):
         """x + std · ε."""
         noise = torch.empty_like(x).normal_(generator=generator)
         return torch.add(x, noise, alpha=self.std)
+
+    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
+        """x + std · ε in the columns of real numbers."""
+        noise = torch.empty_like(cells.values).normal_(generator=generator)
+        return torch.addcmul(cells.values, noise, cells.is_real.to(noise.dtype), value=self.std)
 
     def in_units(self, unit: float) -> Corruption:
         """std divided by the unit."""
@@ -120,6 +160,11 @@ class Masking(Corruption):
         # with rate 1 nothing is kept
         return masked.div_(1 - self.rate) if self.rescale and self.rate < 1 else masked
 
+    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
+        """NaN in the cells that are hit; the others stay, for the encoder sees what is missing."""
+        x = cells.values
+        return x.masked_fill(_chosen(x, 1, self.rate, generator), math.nan)
+
     def in_units(self, unit: float) -> Corruption:
         """The same."""
         return self
@@ -130,7 +175,8 @@ class SaltAndPepper(Corruption):
     """Each cell jumps with probability ``rate`` to its column's extreme, low or high by a coin.
 
     The extremes are those of the column in the batch. The columns of a category jump together,
-    to no level or to all levels.
+    to no level or to all levels. In a table a category has no extremes, and takes the level of
+    another row; and what is missing stays so.
 
     Args:
         rate: Probability that a cell is hit.
@@ -147,6 +193,16 @@ class SaltAndPepper(Corruption):
         salted = torch.where(_chosen(x, width, 0.5, generator), high, low)
         return torch.where(_chosen(x, width, self.rate, generator), salted, x)
 
+    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
+        """x with extremes, or other rows' levels, in the cells that are hit."""
+        x = cells.values
+        missing = x.isnan()
+        low = x.masked_fill(missing, math.inf).amin(0)
+        high = x.masked_fill(missing, -math.inf).amax(0)
+        salted = torch.where(_chosen(x, 1, 0.5, generator), high, low)
+        salted = torch.where(cells.is_category, _other_rows(x, 1, generator), salted)
+        return torch.where(_chosen(x, 1, self.rate, generator) & ~missing, salted, x)
+
     def in_units(self, unit: float) -> Corruption:
         """The same."""
         return self
@@ -157,7 +213,8 @@ class Swap(Corruption):
     """Each cell takes, with probability ``rate``, the value of another row in the same column.
 
     The other row is drawn anew for each cell from the batch. Marginal distributions stay as they
-    are while dependencies break, which is what the decoder must then repair.
+    are while dependencies break, which is what the decoder must then repair. In a table a missing
+    cell is swapped like any other.
 
     Args:
         rate: Probability that a cell is hit.
@@ -170,15 +227,10 @@ class Swap(Corruption):
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """x with cells of other rows where it is hit."""
-        n, columns = x.shape
-        if n == 1:
+        if len(x) == 1:
             return x.clone()
-        # a step of 1 … n−1 rows is never the row itself
-        steps = torch.randint(
-            1, n, (n, columns // width), generator=generator, device=x.device
-        ).repeat_interleave(width, dim=1)
-        donors = (torch.arange(n, device=x.device).unsqueeze(1) + steps) % n
-        return torch.where(_chosen(x, width, self.rate, generator), x.gather(0, donors), x)
+        others = _other_rows(x, width, generator)
+        return torch.where(_chosen(x, width, self.rate, generator), others, x)
 
     def in_units(self, unit: float) -> Corruption:
         """The same."""
@@ -210,3 +262,12 @@ def corrupt(
         else:
             x = corruption(dense(x), width, generator)
     return x
+
+
+def corrupt_cells(
+    corruptions: Sequence[Corruption], cells: Cells, generator: torch.Generator
+) -> Tensor:
+    """The values of the cells after each corruption in turn."""
+    for corruption in corruptions:
+        cells = replace(cells, values=corruption.of_cells(cells, generator))
+    return cells.values

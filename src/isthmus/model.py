@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from isthmus._errors import InvalidParameterError
 from isthmus._random import make_generator
 from isthmus.encoders import Encoder
+from isthmus.entry import TableEntry, entry_width
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.networks import MLP, Decoder
 from isthmus.sparse import Batch, SparseBatch, dense
@@ -62,6 +63,7 @@ class Model(nn.Module):
 
     center: Tensor
     scale: Tensor
+    table: TableEntry | None
 
     def __init__(
         self,
@@ -85,6 +87,8 @@ class Model(nn.Module):
         self.register_buffer("center", center.double())
         self.register_buffer("scale", scale.double())
         self.log_volume = float(scale.double().log().sum())
+        columns = likelihood.traits.columns
+        self.table = None if columns is None else TableEntry(columns)
         self.parameters_of_all_rows = nn.ParameterDict()
         self._place(likelihood, start, decoder)
 
@@ -120,7 +124,13 @@ class Model(nn.Module):
         return self.center.to(z.dtype) + self.scale.to(z.dtype) * z
 
     def enter(self, z: Batch) -> Batch:
-        """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level."""
+        """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level.
+
+        Of a table: see `entry`.
+        """
+        if self.table is not None:
+            seen: Tensor = self.table(z)
+            return seen
         if self._traits.entry == "identity":
             return z
         if self._traits.entry == "log1p":
@@ -130,8 +140,13 @@ class Model(nn.Module):
 
     @property
     def entry_width(self) -> int:
-        """Columns that one feature has in front of the encoder network."""
+        """Columns that one feature has in front of the encoder network (not for a table)."""
         return self._traits.outputs if self._traits.entry == "one_hot" else 1
+
+    @property
+    def n_entered(self) -> int:
+        """Columns of all features in front of the encoder network."""
+        return entry_width(self._traits, self.shape.n_features)
 
     @property
     def layers(self) -> tuple[MLP, MLP] | None:
@@ -165,9 +180,10 @@ class Model(nn.Module):
         eta, first = [], 0
         for parameter in self._traits.parameters:
             if parameter.varies == "row":
-                last = first + parameter.width * d
+                m = parameter.covers or d
+                last = first + parameter.width * m
                 block = out[:, first:last] if last - first < out.shape[1] else out
-                eta.append(block if parameter.width == 1 else block.view(len(out), d, -1))
+                eta.append(block if parameter.width == 1 else block.view(len(out), m, -1))
                 first = last
             elif parameter.varies == "fixed":
                 eta.append(getattr(self, f"fixed_{parameter.name}"))
@@ -185,7 +201,8 @@ class Model(nn.Module):
         Raises:
             InvalidParameterError: The features are categories.
         """
-        if self._traits.entry == "one_hot":
+        kinds = [column.entry for column in self._traits.columns or (self._traits,)]
+        if "one_hot" in kinds:
             raise InvalidParameterError(
                 "The reconstruction of a category is one of its levels, which has no derivative. "
                 "Use Contractive(of='encoder')."
@@ -194,12 +211,23 @@ class Model(nn.Module):
         return dense(self.enter(self.likelihood.mean(self.decode(h))))
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
-        """log p(z_j | h), (n, d), in nats of the scaled data."""
+        """log p(z_j | h), (n, d), in nats of the scaled data; 0 where a cell is missing."""
         return self.likelihood.log_prob(z, self.decode(h))
 
     def nll(self, z: Batch, h: Tensor) -> Tensor:
         """−log p(x | h) in nats and in the user's units, (n,)."""
-        return self.likelihood.nll(z, self.decode(h)) + self.log_volume
+        return self.likelihood.nll(z, self.decode(h)) + self._log_volume_of(z)
+
+    def _log_volume_of(self, z: Batch) -> Tensor | float:
+        """Σ_j log scale_j over the observed cells of each row."""
+        observed = self._observed(z)
+        if observed is None:
+            return self.log_volume
+        return observed.to(z.dtype) @ self.log_scale.to(z.dtype)
+
+    def _observed(self, z: Batch) -> Tensor | None:
+        """Which cells of a table are there, (n, d); None where all are."""
+        return None if self.table is None else ~dense(z).isnan()
 
     def slope(self, z: Batch, out: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         """−log p(x | h), (n,), and the slope of its weighted sum in the decoder's output.
@@ -218,7 +246,8 @@ class Model(nn.Module):
                 by_row.append(slope.flatten(1))
             elif parameter.varies != "fixed":
                 self.parameters_of_all_rows[parameter.name].grad = slope
-        return nll + self.log_volume, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
+        nll = nll + self._log_volume_of(z)
+        return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
         """E[x | h] in the user's units, (n, d)."""
@@ -246,7 +275,8 @@ class Model(nn.Module):
         """The evidence bound in the user's units: E[log p(x_j | h)] (n, d), and KL (n, k).
 
         For a deterministic code the expectation is the value at h = f(x). For a stochastic one
-        it is an average over draws of the code.
+        it is an average over draws of the code. Of a table, a missing cell has 0, and so has the
+        divergence of a row without any cell, whose code is distributed as the prior.
 
         Args:
             z: Scaled rows (n, d).
@@ -261,7 +291,13 @@ class Model(nn.Module):
             log_prob = torch.zeros_like(z)
             for draw in draws:
                 log_prob += self.log_prob(z, self.encoder.draw(eta, draw)) / len(draws)
-        return log_prob - self.log_scale.to(log_prob), self.encoder.kl(eta)
+        kl, volume, observed = self._kl(eta, z), self.log_scale.to(log_prob), self._observed(z)
+        return log_prob - (volume if observed is None else volume * observed), kl
+
+    def _kl(self, eta: Tensor, z: Batch) -> Tensor:
+        """KL(p(h | x) ‖ p(h)) per unit, (n, k); 0 for a row of a table without any cell."""
+        kl, observed = self.encoder.kl(eta), self._observed(z)
+        return kl if observed is None else kl.masked_fill(~observed.any(1, keepdim=True), 0.0)
 
     def cost(self, z: Batch, noise: Sequence[Tensor]) -> Tensor:
         """The negative evidence bound of each row in the user's units, (n,).
@@ -274,7 +310,7 @@ class Model(nn.Module):
         if not self.encoder.stochastic:
             return self.nll(z, self.encoder.mean(eta))
         costs = [self.nll(z, self.encoder.draw(eta, draw)) for draw in noise]
-        return torch.stack(costs).mean(0) + self.encoder.kl(eta).sum(1)
+        return torch.stack(costs).mean(0) + self._kl(eta, z).sum(1)
 
     def _evidence_points(self, eta: Tensor) -> Tensor:
         points = self.encoder.design(EVIDENCE_POINTS, self.shape.n_components, make_generator(0))
@@ -288,14 +324,16 @@ class Model(nn.Module):
         """
         eta = self.encode(self.enter(z))
         if not self.encoder.stochastic:
-            return self.log_prob(z, self.encoder.mean(eta)).sum(1) - self.log_volume
+            return self.log_prob(z, self.encoder.mean(eta)).sum(1) - self._log_volume_of(z)
         total = z.new_full((len(z),), -math.inf)
         size = (len(z), self.shape.n_components)
         for _ in range(n_samples):
             h = self.encoder.draw(eta, self.encoder.draw_noise(size, generator))
             weight = self.log_prob(z, h).sum(1) + self.encoder.log_ratio(h, eta)
             total = torch.logaddexp(total, weight)
-        return total - math.log(n_samples) - self.log_volume
+        bound = total - math.log(n_samples) - self._log_volume_of(z)
+        observed = self._observed(z)
+        return bound if observed is None else bound.masked_fill(~observed.any(1), 0.0)
 
     @contextmanager
     def computing_in_half_precision(self, half: bool) -> Iterator[None]:

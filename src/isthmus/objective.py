@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus.backpropagation import backward, forward
-from isthmus.corruptions import Corruption, corrupt
+from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
@@ -83,8 +83,7 @@ class Objective:
             progress: The part of the training that is done, in [0, 1].
         """
         encoder = model.encoder
-        entered = model.enter(z)
-        eta = model.encode(corrupt(self.corruptions, entered, model.entry_width, generator))
+        eta = model.encode(self._corrupted(model, z, generator))
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta, noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
@@ -92,8 +91,15 @@ class Objective:
             nll=model.nll(z, h),
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
-            penalties=self._penalties(model, dense(entered), h) if self.penalties else {},
+            penalties=self._penalties(model, z, h),
         )
+
+    def _corrupted(self, model: Model, z: Batch, generator: torch.Generator) -> Batch:
+        """What the encoder sees of x̃; of a table, the cells are corrupted before they enter."""
+        if model.table is None:
+            return corrupt(self.corruptions, model.enter(z), model.entry_width, generator)
+        cells = Cells(dense(z), model.table.is_real, model.table.is_category)
+        return model.enter(corrupt_cells(self.corruptions, cells, generator))
 
     def descend(
         self,
@@ -127,8 +133,10 @@ class Objective:
         """Only the code in the middle is left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
-        entered = corrupt(self.corruptions, model.enter(z), model.entry_width, generator)
-        eta, trace_down = forward(down, entered, half=half)
+        entered = self._corrupted(model, z, generator)
+        learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
+        given = entered.detach() if isinstance(entered, Tensor) else entered
+        eta, trace_down = forward(down, given, half=half)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
@@ -141,12 +149,16 @@ class Objective:
             (total if kl_cost is None else total + weight * kl_cost.sum()).backward()
             assert eta.grad is not None
             slope = eta.grad
-        backward(down, trace_down, slope)
+        slope = backward(down, trace_down, slope)
+        if learned:
+            assert isinstance(entered, Tensor)
+            entered.backward(trace_down.to_input(slope).to(entered.dtype))
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
-    def _penalties(self, model: Model, entered: Tensor, h: Tensor) -> dict[str, Tensor]:
+    def _penalties(self, model: Model, z: Batch, h: Tensor) -> dict[str, Tensor]:
         if not self.penalties:
             return {}
+        entered = dense(model.enter(z))
         maps = Maps(
             encoder=model.encoder_network,
             n_components=model.shape.n_components,

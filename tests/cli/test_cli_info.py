@@ -79,8 +79,6 @@ def test_what_is_neither_is_refused(run, files, tmp_path):
     ended = run("info", tmp_path / "m.safetensors")
     assert ended.code == 2
     assert "not a model file" in ended.line
-    (tmp_path / "text.csv").write_text("a,b\n1,x\n2,y\n")
-    assert "'b'" in run("info", tmp_path / "text.csv").line
 
 
 def test_a_card_that_lacks_a_part_is_refused(run, tmp_path):
@@ -91,3 +89,45 @@ def test_a_card_that_lacks_a_part_is_refused(run, tmp_path):
     ended = run("info", path)
     assert ended.code == 2
     assert "has a card without 'fitted'" in ended.line
+
+
+MIXED = "age,job,when,note\n39,clerk,2020-01-01,\n50,[b]smith[/b],2020-01-03,\n,clerk,,\n"
+
+
+def test_a_table_of_several_kinds(run, tmp_path):
+    (tmp_path / "mixed.csv").write_text(MIXED)
+    ended = run("info", tmp_path / "mixed.csv")
+    said = ended.json
+    assert (said["rows"], said["columns"], said["likelihood"]) == (3, 4, "columns")
+    assert said["missing_values"] == 5
+    assert [column["kind"] for column in said["schema"]] == [
+        "positive",
+        "categorical",
+        "date",
+        "missing",
+    ]
+    age, job, *_ = said["schema"]
+    assert (age["mean"], age["missing"], age["levels"]["count"]) == (44.5, 1, 0)
+    assert job["levels"] == {"count": 2, "first": ["clerk", "[b]smith[/b]"]}
+    lines = ended.err.splitlines()
+    assert lines[0].split()[:3] == ["column", "kind", "likelihood"]
+    assert len(lines) >= 5
+    assert "[b]smith[/b]" in ended.err
+
+
+def test_an_identifier_is_shown_and_not_refused(run, tmp_path):
+    rows = "\n".join(f"{i},{i % 7 - 3.5}" for i in range(150))
+    (tmp_path / "id.csv").write_text(f"id,x\n{rows}\n")
+    said = run("info", tmp_path / "id.csv").json
+    assert [column["kind"] for column in said["schema"]] == ["identifier", "real"]
+
+
+def test_only_the_first_columns_are_printed(run, tmp_path):
+    names = [f"c{j}" for j in range(60)]
+    (tmp_path / "wide.csv").write_text(
+        ",".join(names) + "\n" + "\n".join([",".join(["1.5"] * 60), ",".join(["2.5"] * 60)]) + "\n"
+    )
+    ended = run("info", tmp_path / "wide.csv")
+    assert len(ended.json["schema"]) == 60
+    assert "10 columns more" in ended.err
+    assert "c59" not in ended.err

@@ -13,6 +13,7 @@ import torch
 from isthmus import (
     Autoencoder,
     Categorical,
+    Columns,
     Gaussian,
     InvalidDataError,
     InvalidParameterError,
@@ -58,11 +59,42 @@ def one_sentence(error):
 REFUSED = {
     "no rows": (np.empty((0, 4)), {}, InvalidDataError, r"0 sample\(s\).*minimum of 1.*Look at"),
     "no columns": (np.empty((5, 0)), {}, InvalidDataError, r"0 feature\(s\).*minimum of 1"),
-    "NaN": (
-        with_value(np.nan),
-        {},
+    "NaN in documents": (
+        np.where(np.arange(4) == 2, with_value(np.nan), 1.0),
+        {"likelihood": "multinomial"},
         InvalidDataError,
-        r"contains NaN.*row 3, column 2.*not supported yet.*impute.*drop",
+        r"contains NaN.*row 3, column 2.*Columns.*impute.*drop",
+    ),
+    "nothing but NaN": (np.full((5, 3), np.nan), {}, InvalidDataError, r"contains NaN only"),
+    "a part too few": (
+        X,
+        {"likelihood": ["gaussian", Gaussian(1.0), "auto"]},
+        InvalidParameterError,
+        r"3 parts, but X has 4 columns; give one for each",
+    ),
+    "an object with a part too many": (
+        X,
+        {"likelihood": Columns((Gaussian(),) * 5)},
+        InvalidParameterError,
+        r"5 parts, but X has 4 columns",
+    ),
+    "documents in a table": (
+        X,
+        {"likelihood": ["gaussian", "gaussian", "gaussian", "multinomial"]},
+        InvalidParameterError,
+        r"Multinomial.*can't be a part of Columns.*Use Poisson",
+    ),
+    "a value outside one column's support": (
+        with_value(np.nan),
+        {"likelihood": ["gaussian", "gaussian", "gaussian", "poisson"]},
+        SupportError,
+        r"Poisson needs counts .*row 0 of column 3 is .*likelihood='gaussian'",
+    ),
+    "missing pixels": (
+        np.where(RNG.random((40, 5, 5)) < 0.1, np.nan, 0.5),
+        {"network": "conv"},
+        InvalidParameterError,
+        r"network='conv' is for pixels.*missing cells.*network='mlp'",
     ),
     "infinity": (
         with_value(np.inf),
@@ -71,20 +103,22 @@ REFUSED = {
         r"infinity.*inf in row 3, column 2.*Replace",
     ),
     "NaN by name": (
-        pd.DataFrame(with_value(np.nan), columns=["age", "b", "size", "d"]),
-        {},
+        pd.DataFrame(
+            np.where(np.arange(4) == 2, with_value(np.nan), 1.0), columns=["age", "b", "size", "d"]
+        ),
+        {"likelihood": "multinomial"},
         InvalidDataError,
         r"row 3, column 'size'",
     ),
     "NaN in CSR": (
-        sp.csr_array(with_value(np.nan)),
-        {},
+        sp.csr_array(np.where(np.arange(4) == 2, with_value(np.nan), 1.0)),
+        {"likelihood": "multinomial"},
         InvalidDataError,
         r"contains NaN.*row 3, column 2.*drop",
     ),
     "None in a frame": (
         pl.DataFrame({"a": [1.0, None], "b": [1.0, 2.0]}),
-        {},
+        {"likelihood": "multinomial"},
         InvalidDataError,
         r"contains NaN.*row 1, column 'a'",
     ),
@@ -259,8 +293,8 @@ def test_refused_at_fit(given, params, kind, parts):
 
 
 def test_a_wider_type_of_error_is_the_builtin():
-    with pytest.raises(ValueError, match="NaN"):
-        small().fit(with_value(np.nan))
+    with pytest.raises(ValueError, match="infinity"):
+        small().fit(with_value(np.inf))
     with pytest.raises(TypeError, match="NoneType"):
         small().fit(None)
 

@@ -8,7 +8,12 @@ from torch.nn import functional as F
 
 from isthmus import Autoencoder, Gaussian, InvalidParameterError
 from isthmus.training import find_device, precision, require_precision
-from isthmus.training.precision import products_per_row, threads_for, wants_half_precision
+from isthmus.training.precision import (
+    is_small,
+    on_one_thread,
+    products_per_row,
+    wants_half_precision,
+)
 from tests.problems import make_model
 from tests.training.stubs import data
 
@@ -88,17 +93,22 @@ def test_names():
         assert "\n" not in str(caught.value)
 
 
-def test_a_small_network_trains_on_one_thread_and_a_large_one_on_all():
+def test_a_small_network_is_for_one_thread_and_a_large_one_for_all():
     model = make_model(data(), Gaussian(), n_components=3, hidden=(8,))
+    assert is_small(model, 256)
+    assert not is_small(model, 10**6)
+
+
+def test_the_number_of_threads_comes_back():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with threads_for(model, 256):
+        with on_one_thread(wanted=True):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
-        with threads_for(model, 10**6):
+        with on_one_thread(wanted=False):
             assert torch.get_num_threads() == 2
-        with pytest.raises(ZeroDivisionError), threads_for(model, 256):
+        with pytest.raises(ZeroDivisionError), on_one_thread(wanted=True):
             raise ZeroDivisionError
         assert torch.get_num_threads() == 2
     finally:

@@ -9,6 +9,7 @@ from isthmus.cli.show import show
 
 if TYPE_CHECKING:
     from isthmus import Autoencoder
+    from isthmus.data import Stream
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -18,19 +19,44 @@ def transform(
     data: options.DataFile,
     output: options.NewRows = None,
     key: options.Key = None,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Write the code of each row."""
+    """Write the code of each row.
+
+    From large files, folders and patterns to a .parquet file it goes block by block, so that
+    neither need fit in memory.
+    """
     from isthmus import load
     from isthmus.cli.targets import deliver, require_few, require_rows_target
-    from isthmus.data import read
+    from isthmus.data import Stream, open_data
 
     require_rows_target(output)
     estimator = load(model)
-    rows = read(data, key)
+    rows = open_data(data, key)
     require_few(rows.shape[0], output)
     with about(data):
+        if isinstance(rows, Stream) and output is not None and _is_parquet(output):
+            show(_stream_codes(estimator, rows, output, quiet))
+            return
         codes = estimator.transform(rows)
     deliver(codes, output, list(estimator.get_feature_names_out()))
+
+
+def _is_parquet(output: str) -> bool:
+    return output.lower().endswith(".parquet")
+
+
+def _stream_codes(
+    estimator: "Autoencoder", rows: "Stream", output: str, quiet: bool
+) -> dict[str, Any]:
+    from isthmus.estimators.outflow import write_codes
+    from isthmus.estimators.progress import counting
+
+    with counting(0 if quiet else 1, rows.shape[0]) as tick:
+        n_rows = write_codes(estimator, rows, output, tick=tick)
+    dtype = "float64" if rows.dtype.itemsize > 4 else "float32"
+    width = len(estimator.get_feature_names_out())
+    return {"output": output, "rows": n_rows, "row_shape": [width], "dtype": dtype}
 
 
 def inverse(
@@ -72,11 +98,11 @@ def score(
     """
     from isthmus import load
     from isthmus.cli.targets import MOST_PRINTED, require_rows_target, write_rows
-    from isthmus.data import read
+    from isthmus.data import open_data
 
     require_rows_target(output)
     estimator = load(model)
-    rows = read(data, key)
+    rows = open_data(data, key)
     with about(data):
         parts = estimator.score_features(rows) if by_feature else None
         scores = estimator.score_samples(rows) if parts is None else parts.sum(1)

@@ -84,9 +84,9 @@ def _fit_and_save(
     estimator: "Autoencoder", data: Path, key: str | None, output: str
 ) -> dict[str, Any]:
     from isthmus import save
-    from isthmus.data import read
+    from isthmus.data import open_data
 
-    rows = read(data, key)
+    rows = open_data(data, key)
     began = time.perf_counter()
     with about(data), watching_ctrl_c() as interrupt:
         estimator.fit(rows)

@@ -9,16 +9,21 @@ from isthmus.cli import options
 from isthmus.cli.show import show
 
 if TYPE_CHECKING:
-    from isthmus.data import Matrix
+    import pyarrow as pa
+
+    from isthmus.data import Column, Matrix, Schema
 
 MOST_NAMED = 20
+MOST_LINES = 50
+LOG_WIDTH = 160
 
 
 def info(path: options.AnyFile, key: options.Key = None) -> None:
     """Describe a model or data.
 
     Of a model: its format, parts, sizes and training. Of data: rows, columns, type, range,
-    constant columns, missing values, and the likelihood that `fit` would choose.
+    constant columns, missing values, and the likelihood that `fit` would choose. A table with
+    names is also printed column by column on standard error: kind, likelihood and why.
     """
     if path.suffix.lower() != ".safetensors":
         show(_describe(path, key))
@@ -67,7 +72,79 @@ def _describe(path: Path, key: str | None) -> dict[str, Any]:
 
     rows = read(path, key)
     with about(path):
+        if hasattr(rows, "schema"):
+            return {"data": str(path), **describe_table(rows)}
         return {"data": str(path), **describe_data(as_matrix(rows))}
+
+
+def describe_table(table: "pa.Table") -> dict[str, Any]:
+    """Sizes and the schema of a table, which is also printed on standard error.
+
+    A table of numbers is described as data besides; it has no schema if a value is infinite.
+    """
+    from isthmus.data import SchemaBuilder, as_matrix
+
+    found: dict[str, Any] = {}
+    if _all_numbers(table):
+        found = describe_data(as_matrix(table))
+        if found["infinite_values"]:
+            return {**found, "schema": None}
+    schema = SchemaBuilder().add(table).describe()
+    print_schema(schema)
+    rest = {
+        "rows": table.num_rows,
+        "columns": len(schema),
+        "names": schema.names[:MOST_NAMED],
+        "missing_values": sum(column.stats.missing for column in schema),
+        "likelihood": "columns",
+    }
+    return {**rest, **found, "schema": [_column(column) for column in schema]}
+
+
+def _all_numbers(table: "pa.Table") -> bool:
+    from pyarrow import types
+
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    kinds = table.schema.types
+    return all(types.is_null(kind) or any(test(kind) for test in tests) for kind in kinds)
+
+
+def _column(column: "Column") -> dict[str, Any]:
+    """One column of a schema, without more than the first of its levels."""
+    stats = vars(column.stats)
+    return {
+        "name": column.name,
+        "kind": column.kind,
+        "likelihood": column.likelihood,
+        "type": column.dtype,
+        **(stats if not column.coded else {name: stats[name] for name in ("observed", "missing")}),
+        "levels": {"count": len(column.levels), "first": column.levels[:MOST_NAMED]},
+        "reason": column.reason,
+    }
+
+
+def print_schema(schema: "Schema") -> None:
+    """The schema as a table on standard error, without the columns after the first ones."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from isthmus.data.schema import HEAD
+
+    table = Table(*HEAD, box=None, pad_edge=False)
+    for line in schema.table()[:MOST_LINES]:
+        table.add_row(*map(_plain_text, line))
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    console.print(table)
+    if len(schema) > MOST_LINES:
+        console.print(f"… {len(schema) - MOST_LINES} columns more")
+
+
+def _plain_text(words: str) -> Any:
+    from rich.text import Text
+
+    return Text(words)  # names and levels may hold what looks like markup
 
 
 def describe_data(matrix: "Matrix") -> dict[str, Any]:

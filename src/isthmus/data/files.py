@@ -14,7 +14,7 @@ under a temporary name and then renamed, so that an error leaves the old one unt
 
 A CSV whose first line holds only numbers, without quotes, has no names; its columns are called
 x0, x1, …. The one exception is the line ``0,1,2,…`` of two or more columns, which pandas writes
-above an array.
+above an array. An empty cell, NA and NaN are missing, in columns of text too.
 """
 
 import os
@@ -181,7 +181,9 @@ def _read_csv(path: Path) -> Any:
     labels = [f"x{j}" for j in range(len(fields))] if _is_data(fields) else None
     # a line must fit in one block of the reader
     options = csv.ReadOptions(column_names=labels, block_size=max(2**20, 8 * len(line)))
-    return csv.read_csv(path, read_options=options)
+    # an empty cell is missing in a column of text as it is in one of numbers
+    convert = csv.ConvertOptions(strings_can_be_null=True)
+    return csv.read_csv(path, read_options=options, convert_options=convert)
 
 
 def _is_data(fields: list[str]) -> bool:

@@ -26,13 +26,15 @@ standard errors. Under a Poisson (n − 1) variance / mean is close to χ² with
 freedom (Fisher, 1950), so the average over d columns has the standard error √(2 / (d (n − 1))).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.data.matrix import Matrix
 from isthmus.data.summary import Summary
+
+if TYPE_CHECKING:
+    from isthmus.data.stream import Data
 
 SMALL = 5
 LARGE_MEAN = 100.0
@@ -40,7 +42,7 @@ UNDER_DISPERSED = 0.7
 OVER_DISPERSED = 1.1
 
 
-def infer_likelihood(matrix: Matrix, summary: Summary) -> str:
+def infer_likelihood(matrix: "Data", summary: Summary) -> str:
     """The name of the one likelihood for all columns that suits the data.
 
     Args:
@@ -56,10 +58,10 @@ def infer_likelihood(matrix: Matrix, summary: Summary) -> str:
         return "gaussian_shared"
     if not (summary.integral and summary.non_negative):
         return "gaussian"
-    return _count_family(summary, np.flatnonzero(~summary.constant))
+    return count_family(summary, np.flatnonzero(~summary.constant))
 
 
-def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
+def infer_columns(matrix: "Data", summary: Summary) -> tuple[str, ...]:
     """The name of a likelihood for each column by itself, by the same rules.
 
     Args:
@@ -72,16 +74,18 @@ def infer_columns(matrix: Matrix, summary: Summary) -> tuple[str, ...]:
     counts = summary.integral_columns & (summary.minimum >= 0) & ~summary.constant
     kinds = []
     for j in range(matrix.n_features):
-        if summary.binary_columns[j]:
+        if summary.unseen[j]:
+            kinds.append("gaussian")
+        elif summary.binary_columns[j]:
             kinds.append("bernoulli")
         elif counts[j]:
-            kinds.append(_count_family(summary, np.array([j])))
+            kinds.append(count_family(summary, np.array([j])))
         else:
             kinds.append("gaussian")
     return tuple(kinds)
 
 
-def is_image(matrix: Matrix, summary: Summary) -> bool:
+def is_image(matrix: "Data", summary: Summary) -> bool:
     """Whether rows are pixel images: see the table of this module."""
     if holds_pixels(matrix):
         return True
@@ -89,12 +93,12 @@ def is_image(matrix: Matrix, summary: Summary) -> bool:
     return len(matrix.row_shape) > 1 and summary.non_negative and in_range
 
 
-def holds_pixels(matrix: Matrix) -> bool:
+def holds_pixels(matrix: "Data") -> bool:
     """Whether values are 8-bit pixels: uint8, and no table with named columns."""
     return matrix.dtype == np.uint8 and matrix.names is None
 
 
-def pixel_divisor(matrix: Matrix, summary: Summary, *, counts: bool) -> float:
+def pixel_divisor(matrix: "Data", summary: Summary, *, counts: bool) -> float:
     """What the values are divided by: 255 for pixels, else 1.
 
     Decide it once, at `fit`, and keep it: a later batch of uint8 may hold only 0 and 1 by chance.
@@ -111,7 +115,7 @@ def pixel_divisor(matrix: Matrix, summary: Summary, *, counts: bool) -> float:
     return 255.0 if holds_pixels(matrix) and not counts and not summary.binary else 1.0
 
 
-def _count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
+def count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
     """Poisson, negative binomial or neither, for columns that vary and hold integers ≥ 0."""
     low, mean = summary.minimum[columns], summary.mean[columns]
     near_zero = (low < SMALL) & (mean < LARGE_MEAN)
@@ -125,7 +129,8 @@ def _count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
 
 def _dispersion(summary: Summary, columns: NDArray[Any]) -> tuple[float, float]:
     """Variance / mean averaged over columns, and its standard error under Poisson counts."""
-    freedom = summary.n_rows - 1
-    variance = np.square(summary.std[columns]) * (summary.n_rows / freedom)
+    n = summary.n_observed[columns]
+    variance = np.square(summary.std[columns]) * (n / (n - 1))
     index = float(np.mean(variance / summary.mean[columns]))
-    return index, float(np.sqrt(2 / (len(columns) * freedom)))
+    # of a mean of terms with variances 2 / (n − 1)
+    return index, float(np.sqrt(2 * np.mean(1 / (n - 1)) / len(columns)))

@@ -38,12 +38,15 @@ class Matrix:
             ``(32, 32, 3)``.
         names: The columns' names, or None where the data have none.
         divisor: Every block is divided by it (255 for pixels).
+        first_row: What messages call the first row, where the rows are a part of larger data;
+            None where they are all.
     """
 
     values: "NDArray[Any] | sp.csr_array[Any, tuple[int, int]]"
     row_shape: tuple[int, ...]
     names: tuple[str, ...] | None = None
     divisor: float = 1.0
+    first_row: int | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -192,9 +195,10 @@ class Matrix:
         with np.errstate(over="ignore"):
             lost = np.isinf((part / self.divisor).astype(dtype)) & np.isfinite(part)
         row, column = np.argwhere(lost)[0]
+        number = (self.first_row or 0) + row_number(int(row))
         raise InvalidDataError(
             f"Input X contains infinity or a value too large for {dtype!r}. Row "
-            f"{row_number(int(row))} of column {self.name(column)} is {part[row, column]}, and "
+            f"{number} of column {self.name(column)} is {part[row, column]}, and "
             f"the largest {dtype.name} is {np.finfo(dtype).max:.3g}. Divide the column by a "
             "constant, or drop it."
         )
@@ -205,8 +209,12 @@ def block_rows(n_features: int, itemsize: int, nbytes: int = BLOCK_BYTES) -> int
     return max(1, nbytes // max(1, n_features * itemsize))
 
 
-def check_finite(matrix: Matrix) -> None:
+def check_finite(matrix: Matrix, *, missing: bool = False) -> None:
     """Refuse missing and infinite values, reading the data once in blocks.
+
+    Args:
+        matrix: The data.
+        missing: Whether NaN is a missing cell, and allowed.
 
     Raises:
         InvalidDataError: With the row and the column of the first one and how many there are.
@@ -220,6 +228,8 @@ def check_finite(matrix: Matrix) -> None:
         if _sum_is_finite(numbers):
             continue
         for kind, test in (("nan", np.isnan), ("inf", np.isinf)):
+            if missing and kind == "nan":
+                continue
             wrong = test(numbers)
             count = int(np.count_nonzero(wrong))
             found[kind] += count
@@ -261,7 +271,11 @@ def _refuse_not_finite(
 ) -> NoReturn:
     kind = "nan" if "nan" in first else "inf"
     row, column, value = first[kind]
-    where = f"The first of {found[kind]} is" if found[kind] > 1 else "It is"
+    if matrix.first_row is not None:
+        where = "The first is"  # how many are in the rest, nobody knows
+    else:
+        where = f"The first of {found[kind]} is" if found[kind] > 1 else "It is"
+    row += matrix.first_row or 0
     where += f" {'missing' if kind == 'nan' else value} in row {row}, column {matrix.name(column)}"
     if kind == "nan":
         raise InvalidDataError(

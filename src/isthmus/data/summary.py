@@ -9,9 +9,12 @@ Nothing is squared before it is centred, and means are kept as differences from 
 column such as 10⁹ ± 1 keeps all its digits. Columns
 whose squares would leave the range of float64 (10³⁰⁰, 10⁻³⁰⁰) are read a second time, multiplied
 by a power of two, which is exact. A CSR array is never made dense.
+
+Data that come in several matrices, one below the other, are summarised by the same merging. Where
+missing cells are allowed, each column has its own n, and the cells that are missing count nowhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +26,7 @@ from isthmus._errors import InvalidDataError
 from isthmus.data.matrix import Matrix, block_rows, check_finite
 
 Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 CACHE_BYTES = 2**20  # a block stays in the processor's cache over the passes that are made on it
@@ -43,6 +47,8 @@ class Summary:
         constant: Columns (d,) that don't vary by more than rounding: the range is at most four
             units in the last place of the stored type (nothing for integers and float16).
         integral_columns: Columns (d,) that hold integers only, of whatever type.
+        n_observed: Cells of each column (d,) that are not missing. A column without any is
+            constant, at 0.
     """
 
     n_rows: int
@@ -52,6 +58,18 @@ class Summary:
     maximum: Floats
     constant: Bools
     integral_columns: Bools
+    n_observed: Counts
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a cell is missing."""
+        return bool((self.n_observed < self.n_rows).any())
+
+    @property
+    def unseen(self) -> Bools:
+        """Columns (d,) without any observed cell."""
+        none: Bools = self.n_observed == 0
+        return none
 
     @property
     def common_std(self) -> float:
@@ -87,12 +105,13 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """n, mean (less the shift) and M₂ of some rows, in units of 2**exponent.
+    """n (d,), mean (less the shift) and M₂ of some rows, in units of 2**exponent.
 
     Range and kind are those of the numbers themselves.
     """
 
-    n: int
+    n_rows: int
+    n: Counts
     mean: Floats
     m2: Floats
     low: Floats
@@ -108,39 +127,54 @@ class _Frame:
     shift: Floats
 
 
-def summarise(matrix: Matrix) -> Summary:
+def summarise(matrix: Matrix, *, missing: bool = False) -> Summary:
     """Read the data once, in blocks.
 
     Args:
         matrix: n ≥ 1 rows.
+        missing: Whether NaN is a missing cell; otherwise it is refused.
 
     Raises:
         InvalidDataError: No rows, or a value that is missing or infinite, by row and column.
     """
-    if len(matrix) == 0:
-        raise InvalidDataError("There are no rows to summarise; at least 1 is needed.")
-    first = matrix.rows(0, 1, np.float64)[0]
-    exponent = np.zeros(matrix.n_features, dtype=np.int64)
-    shift = first
-    found = _moments(matrix, _Frame(None, shift))
+    return summarise_all(lambda: (matrix,), missing=missing)
+
+
+def summarise_all(read: Callable[[], Iterable[Matrix]], *, missing: bool = False) -> Summary:
+    """The same for data in several matrices.
+
+    Args:
+        read: Gives the matrices in order, each time it is called: once, or twice where there are
+            extreme columns.
+        missing: Whether NaN is a missing cell.
+
+    Raises:
+        InvalidDataError: As in `summarise`.
+    """
+    found, frame, dtype = _moments(read(), None, missing)
+    empty = found.n == 0
+    found.low[empty], found.high[empty] = 0.0, 0.0
+    exponent = np.zeros_like(found.n)
     size = np.maximum(np.abs(found.low), np.abs(found.high))
     extreme = (size > SQUARES_SAFELY) | ((size > 0) & (size < 1 / SQUARES_SAFELY))
     if extreme.any():
         exponent[extreme] = np.frexp(size[extreme])[1]
-        shift = np.ldexp(first, -exponent)
-        found = _moments(matrix, _Frame(exponent, shift))
-    mean = np.ldexp(shift + found.mean, exponent)
-    std = np.ldexp(np.sqrt(found.m2 / found.n), exponent)
+        frame = _Frame(exponent, np.ldexp(frame.shift, -exponent))
+        found, _, _ = _moments(read(), frame, missing)
+        found.low[empty], found.high[empty] = 0.0, 0.0
+    mean = np.ldexp(frame.shift + found.mean, exponent)
+    std = np.ldexp(np.sqrt(found.m2 / np.maximum(found.n, 1)), exponent)
     still = found.low == found.high
     return Summary(
-        n_rows=found.n,
+        n_rows=found.n_rows,
         mean=np.where(still, found.low, np.clip(mean, found.low, found.high)),
         std=np.where(still, 0.0, std),
         minimum=found.low,
         maximum=found.high,
         # halved, because the range of ±1.7e308 is not a float64
-        constant=found.high / 2 - found.low / 2 <= 2 * _precision(matrix.dtype) * size,
+        constant=found.high / 2 - found.low / 2 <= 2 * _precision(dtype) * size,
         integral_columns=found.integral,
+        n_observed=found.n,
     )
 
 
@@ -149,26 +183,40 @@ def _precision(dtype: np.dtype[Any]) -> float:
     return float(np.finfo(dtype).eps) if dtype in (np.float32, np.float64) else 0.0
 
 
-def _moments(matrix: Matrix, frame: _Frame) -> _Moments:
-    """The moments of all rows."""
+def _moments(
+    matrices: Iterable[Matrix], frame: _Frame | None, missing: bool
+) -> tuple[_Moments, _Frame, np.dtype[Any]]:
+    """The moments of all rows, in the frame given or in that of the first row; their type."""
     total: _Moments | None = None
-    # sums of extreme columns may overflow here; those columns are read again, scaled
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part in _parts(matrix, frame):
-            if not (np.isfinite(part.low).all() and np.isfinite(part.high).all()):
-                check_finite(matrix)
-            total = part if total is None else _merge(total, part)
-    assert total is not None, "a matrix with rows has at least one block"
-    return total
+    dtype: np.dtype[Any] | None = None
+    for matrix in matrices:
+        if len(matrix) == 0:
+            continue
+        dtype = matrix.dtype if dtype is None else np.result_type(dtype, matrix.dtype)
+        if frame is None:
+            first = matrix.rows(0, 1, np.float64)[0]
+            frame = _Frame(None, np.nan_to_num(first, posinf=0.0, neginf=0.0))
+        # sums of extreme columns may overflow here; those columns are read again, scaled
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in _parts(matrix, frame):
+                wrong = (part.low == -np.inf) | (part.high == np.inf)
+                if wrong.any() or not (missing or (part.n == part.n_rows).all()):
+                    check_finite(matrix, missing=missing)
+                total = part if total is None else _merge(total, part)
+    if total is None or frame is None or dtype is None:
+        raise InvalidDataError("There are no rows to summarise; at least 1 is needed.")
+    return total, frame, dtype
 
 
 def _merge(a: _Moments, b: _Moments) -> _Moments:
     n = a.n + b.n
+    some = np.maximum(n, 1)  # a column that is all missing so far
     step = b.mean - a.mean
     return _Moments(
+        a.n_rows + b.n_rows,
         n,
-        a.mean + step * (b.n / n),
-        a.m2 + b.m2 + np.square(step) * (a.n * (b.n / n)),
+        a.mean + step * (b.n / some),
+        a.m2 + b.m2 + np.square(step) * (a.n * (b.n / some)),
         np.minimum(a.low, b.low),
         np.maximum(a.high, b.high),
         a.integral & b.integral,
@@ -197,6 +245,8 @@ def _dense_part(block: NDArray[Any], divisor: float, frame: _Frame, integral: Bo
     if divisor != 1:
         x /= divisor
     low, high = x.min(axis=0), x.max(axis=0)
+    if np.isnan(low).any():
+        return _part_with_gaps(x, frame, integral)
     if block.dtype.kind == "f" or divisor != 1:
         integral = _still_integral(x, integral)
     if frame.exponent is not None:
@@ -207,7 +257,26 @@ def _dense_part(block: NDArray[Any], divisor: float, frame: _Frame, integral: Bo
     x -= mean
     residual = ones @ x  # 0 but for the rounding of the mean, which it corrects
     m2 = np.einsum("ij,ij->j", x, x) - np.square(residual) / n
-    return _Moments(n, mean + residual / n, np.maximum(m2, 0), low, high, integral)
+    return _Moments(n, np.full(d, n), mean + residual / n, np.maximum(m2, 0), low, high, integral)
+
+
+def _part_with_gaps(x: Floats, frame: _Frame, integral: Bools) -> _Moments:
+    """Moments of the cells of a block (m, d) that are not NaN; x is overwritten."""
+    gap = np.isnan(x)
+    n = len(x) - gap.sum(axis=0)
+    some = np.maximum(n, 1)
+    low, high = np.where(gap, np.inf, x).min(axis=0), np.where(gap, -np.inf, x).max(axis=0)
+    integral = integral & ((np.rint(x) == x) | gap).all(axis=0)
+    if frame.exponent is not None:
+        x = np.ldexp(x, -frame.exponent)
+    x -= frame.shift
+    x[gap] = 0
+    mean = x.sum(axis=0) / some
+    x -= mean
+    x[gap] = 0
+    residual = x.sum(axis=0)
+    m2 = np.maximum(np.einsum("ij,ij->j", x, x) - np.square(residual) / some, 0)
+    return _Moments(len(x), n, mean + residual / some, m2, low, high, integral)
 
 
 def _still_integral(x: Floats, integral: Bools) -> Bools:
@@ -235,9 +304,14 @@ def _row_groups(csr: "sp.csr_array[Any, tuple[int, int]]") -> Iterator[Any]:
 
 def _sparse_part(csr: Any, divisor: float, frame: _Frame) -> _Moments:
     """Moments of some rows of a CSR array (m, d), from its stored numbers and their absence."""
-    n, d = csr.shape
+    n_rows, d = csr.shape
     x, column = csr.data.astype(np.float64) / divisor, csr.indices
-    zeros = n - np.bincount(column, minlength=d)
+    zeros = n_rows - np.bincount(column, minlength=d)
+    here = ~np.isnan(x)
+    if not here.all():
+        x, column = x[here], column[here]
+    n = zeros + np.bincount(column, minlength=d)
+    some = np.maximum(n, 1)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     np.minimum.at(low, column, x)
     np.maximum.at(high, column, x)
@@ -248,9 +322,9 @@ def _sparse_part(csr: Any, divisor: float, frame: _Frame) -> _Moments:
     if frame.exponent is not None:
         x = np.ldexp(x, -frame.exponent[column])
     x, zero = x - frame.shift[column], -frame.shift  # what a 0 that isn't stored has become
-    mean = (np.bincount(column, weights=x, minlength=d) + zeros * zero) / n
+    mean = (np.bincount(column, weights=x, minlength=d) + zeros * zero) / some
     x, zero = x - mean[column], zero - mean
     residual = np.bincount(column, weights=x, minlength=d) + zeros * zero
     m2 = np.bincount(column, weights=x * x, minlength=d) + zeros * np.square(zero)
-    m2 = np.maximum(m2 - np.square(residual) / n, 0)
-    return _Moments(n, mean + residual / n, m2, low, high, integral)
+    m2 = np.maximum(m2 - np.square(residual) / some, 0)
+    return _Moments(n_rows, n, mean + residual / some, m2, low, high, integral)

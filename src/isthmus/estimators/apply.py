@@ -9,9 +9,11 @@ fewer than 64 rows: the last row fills it up, and what that gives is dropped. A 
 then the same to the last bit in any company, as long as the rows of every layer begin on 16 bytes
 (widths divisible by 4 in float32, by 2 in float64); else, and with other libraries for matrix
 products, up to rounding.
+
+Data that are read in passes (`isthmus.data.Stream`) go the same way, while a thread reads ahead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -23,9 +25,11 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError
 from isthmus._random import make_generator
-from isthmus.data import Matrix, as_matrix, check_finite
+from isthmus.data import Data, Matrix, Stream, as_data, as_matrix, check_finite
 from isthmus.data.infer import holds_pixels
+from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
+from isthmus.training import ahead
 
 Array = NDArray[Any]
 OfRows = Callable[[Model, Tensor], Tensor]
@@ -34,20 +38,23 @@ LEAST_ROWS, MOST_ROWS = 64, 4096
 DRAWN_ROWS = 4096
 
 
-def check_columns(estimator: Any, X: Any, matrix: Matrix, *, reset: bool) -> None:
+def check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None:
     """Remember number and names of the columns, or compare them with those of `fit`.
 
     Args:
         estimator: Gets or has ``n_features_in_`` and, for named columns, ``feature_names_in_``.
         X: What the user gave.
-        matrix: The same as a matrix.
+        matrix: The same as a matrix or a stream.
         reset: Remember.
 
     Raises:
         InvalidDataError: Another number of columns, or other names.
     """
     # scikit-learn reads the names from the frame itself
-    named = X if matrix.names is not None else matrix.values
+    if isinstance(matrix, Stream):
+        named = matrix.outline
+    else:
+        named = X if matrix.names is not None else matrix.values
     try:
         validate_data(estimator, named, reset=reset, skip_check_array=True)
     except ValueError as error:
@@ -58,14 +65,51 @@ def rows_to_read(estimator: Any, X: Any) -> Matrix:
     """Rows of the kind that a fitted estimator knows.
 
     Raises:
-        InvalidDataError: Missing or infinite values, other columns than in `fit`.
+        InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
+            or other columns than in `fit`.
     """
-    matrix = as_matrix(X)
-    check_columns(estimator, X, matrix, reset=False)
-    if holds_pixels(matrix):
-        matrix = replace(matrix, divisor=estimator._pixel_divisor)
-    check_finite(matrix)
+    matrix = _known(estimator, X, as_matrix(X))
+    assert isinstance(matrix, Matrix)
+    check_finite(matrix, missing=_may_miss(estimator.likelihood_))
     return matrix
+
+
+def data_to_read(estimator: Any, X: Any) -> Data:
+    """The same for rows that may have to be read in blocks, which are looked at on their way.
+
+    Raises:
+        InvalidDataError: As in `rows_to_read`.
+    """
+    data = _known(estimator, X, as_data(X))
+    if isinstance(data, Matrix):
+        check_finite(data, missing=_may_miss(estimator.likelihood_))
+    return data
+
+
+def _may_miss(likelihood: Likelihood) -> bool:
+    """Whether a cell may be missing: where each column has a likelihood of its own."""
+    return likelihood.traits.columns is not None
+
+
+def _known(estimator: Any, X: Any, data: Data) -> Data:
+    check_columns(estimator, X, data, reset=False)
+    return replace(data, divisor=estimator._pixel_divisor) if holds_pixels(data) else data
+
+
+def codes_to_read(estimator: Any, X: Any) -> Matrix:
+    """Codes of the width that a fitted estimator gives.
+
+    Raises:
+        InvalidDataError: Another width, missing or infinite values.
+    """
+    codes = as_matrix(X)
+    check_finite(codes)
+    if codes.n_features != estimator._n_features_out:
+        raise InvalidDataError(
+            f"X has {codes.n_features} columns, but a code of this model has "
+            f"{estimator._n_features_out} units; give what transform gave."
+        )
+    return codes
 
 
 def common_unit(model: Model) -> float:
@@ -74,7 +118,7 @@ def common_unit(model: Model) -> float:
     return float(model.scale[0]) if common else 1.0
 
 
-def precision_for(matrix: Matrix) -> torch.dtype:
+def precision_for(matrix: Data) -> torch.dtype:
     """float64 where the type of the data needs it, else float32."""
     wide = np.result_type(matrix.dtype, np.float32) == np.float64
     return torch.float64 if wide else torch.float32
@@ -83,7 +127,7 @@ def precision_for(matrix: Matrix) -> torch.dtype:
 def to_rows(
     function: OfRows,
     model: Model,
-    matrix: Matrix,
+    matrix: Data,
     *,
     far_is_possible: bool = False,
 ) -> Array:
@@ -92,7 +136,7 @@ def to_rows(
     Args:
         function: From the model and scaled rows (m, d) to m results.
         model: In the precision that `precision_for` asks for.
-        matrix: Rows of the kind that the model was fitted to, without missing values.
+        matrix: Rows of the kind that the model was fitted to.
         far_is_possible: Whether −∞ is a result, as the score of a row far out is.
 
     Returns:
@@ -102,6 +146,13 @@ def to_rows(
         SupportError: A value that the likelihood can't have.
         InvalidDataError: A row so far out that the result is not a number.
     """
+    return _joined(in_blocks(function, model, matrix, far_is_possible=far_is_possible), matrix)
+
+
+def in_blocks(
+    function: OfRows, model: Model, matrix: Data, *, far_is_possible: bool = False
+) -> Iterator[tuple[int, Array]]:
+    """The same block by block: the number of the first row, and the results."""
     dtype = precision_for(matrix)
 
     def enter(x: Array, first_row: int) -> Tensor:
@@ -122,7 +173,7 @@ def to_codes(function: Callable[[Tensor], Tensor], model: Model, codes: Matrix) 
     def enter(h: Array, first_row: int) -> Tensor:
         return torch.from_numpy(h).to(model.device, dtype)
 
-    return _in_blocks(codes, enter, function, far_is_possible=False)
+    return _joined(_in_blocks(codes, enter, function, far_is_possible=False), codes)
 
 
 def row_scores(model: Model, z: Tensor) -> Tensor:
@@ -132,9 +183,14 @@ def row_scores(model: Model, z: Tensor) -> Tensor:
 
 
 def feature_scores(model: Model, z: Tensor) -> Tensor:
-    """Each feature's part in `row_scores`, (m, d); of the divergence all bear the same part."""
+    """Each feature's part in `row_scores`, (m, d).
+
+    Of the divergence all bear the same part, but a missing cell none.
+    """
     log_prob, kl = model.evidence(z)
-    return log_prob - kl.sum(1, keepdim=True) / z.shape[1]
+    observed = (~z.isnan()).to(log_prob.dtype)
+    share = kl.sum(1, keepdim=True) / observed.sum(1, keepdim=True).clamp_min(1)
+    return log_prob - share * observed
 
 
 @torch.no_grad()
@@ -153,49 +209,67 @@ def draw_rows(model: Model, n: int, seed: int, *, mean: bool) -> Array:
     return torch.cat(blocks).numpy()
 
 
-@torch.no_grad()
 def _in_blocks(
-    matrix: Matrix,
+    data: Data,
     enter: Callable[[Array, int], Tensor],
     function: Callable[[Tensor], Tensor],
     far_is_possible: bool,
-) -> Array:
-    """The results of all blocks in one array.
+) -> Iterator[tuple[int, Array]]:
+    """The results of each block, and the number of its first row.
 
     Args:
-        matrix: n ≥ 1 rows.
+        data: n ≥ 1 rows.
         enter: From a float64 block and its first row's number to what the function takes.
         function: From that to one result per row.
         far_is_possible: Whether −∞ is a result.
     """
-    size = min(MOST_ROWS, max(1, BLOCK_CELLS // matrix.n_features))
+    size = min(MOST_ROWS, max(1, BLOCK_CELLS // data.n_features))
     least = min(size, LEAST_ROWS)
-    results: Array | None = None
-    for first in range(0, len(matrix), size):
-        block = matrix.rows(first, first + size, np.float64)
+    for first, block in _blocks(data, size):
         n = len(block)
         if n < least:
             block = block[np.minimum(np.arange(least), n - 1)]
-        entered = enter(block, first)
-        result = function(entered)[:n].cpu().numpy()
+        with torch.no_grad():  # not around a yield: the caller would be in it as well
+            entered = enter(block, first)
+            result = function(entered)[:n].cpu().numpy()
         wrong = ~np.isfinite(result)
         if far_is_possible:
             wrong &= ~np.isneginf(result)
         if wrong.any():
-            _refuse_row(matrix, first, int(np.argwhere(wrong)[0, 0]), entered)
+            _refuse_row(data, first, int(np.argwhere(wrong)[0, 0]), block, entered)
+        yield first, result
+
+
+def _blocks(data: Data, size: int) -> Iterator[tuple[int, Array]]:
+    """float64 blocks without infinite values, in order."""
+    if isinstance(data, Matrix):
+        yield from data.blocks(np.float64, size)
+        return
+    for matrix in ahead(data.matrices):
+        check_finite(matrix, missing=True)  # which the likelihood is asked about
+        for start, block in matrix.blocks(np.float64, size):
+            yield (matrix.first_row or 0) + start, block
+
+
+def _joined(blocks: Iterator[tuple[int, Array]], data: Data) -> Array:
+    """All results in one array."""
+    n_rows = data.n_rows if isinstance(data, Stream) else len(data)
+    if n_rows is None:
+        return np.concatenate([result for _, result in blocks])
+    results: Array | None = None
+    for first, result in blocks:
         if results is None:
-            results = np.empty((len(matrix), *result.shape[1:]), result.dtype)
-        results[first : first + n] = result
-    assert results is not None, "a matrix has at least one row"
+            results = np.empty((n_rows, *result.shape[1:]), result.dtype)
+        results[first : first + len(result)] = result
+    assert results is not None, "there is at least one row"
     return results
 
 
-def _refuse_row(matrix: Matrix, first: int, row: int, entered: Tensor) -> NoReturn:
+def _refuse_row(data: Data, first: int, row: int, block: Array, entered: Tensor) -> NoReturn:
     """Name the value that is farthest out, in the units of the network."""
-    column = int(entered[row].abs().argmax())
-    value = matrix.rows(first + row, first + row + 1, np.float64)[0, column]
+    column = int(entered[row].abs().nan_to_num(nan=-1.0, posinf=np.inf).argmax())
     raise InvalidDataError(
-        f"Row {first + row} is too far out to be computed with: the value {value:.4g} of column "
-        f"{matrix.name(column)} overflows inside the network. Look for an error or another unit "
-        "in this row, or leave it out."
+        f"Row {first + row} is too far out to be computed with: the value "
+        f"{block[row, column]:.4g} of column {data.name(column)} overflows inside the network. "
+        "Look for an error or another unit in this row, or leave it out."
     )

@@ -7,18 +7,22 @@ It is a skin. Names become objects in `resolve`, objects and data become a model
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from isthmus._errors import InvalidDataError, NotFittedError
+from isthmus._errors import NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.corruptions import Corruption
-from isthmus.data import Matrix, as_matrix, check_finite
+from isthmus.data import Data, as_data, as_matrix
 from isthmus.encoders import Encoder
+from isthmus.estimators import resolve
 from isthmus.estimators.apply import (
+    Array,
     OfRows,
     check_columns,
+    codes_to_read,
     common_unit,
+    data_to_read,
     draw_rows,
     feature_scores,
     precision_for,
@@ -27,16 +31,14 @@ from isthmus.estimators.apply import (
     to_codes,
     to_rows,
 )
-from isthmus.estimators.construct import begin, check_support
-from isthmus.estimators.learn import Session, follow, report
+from isthmus.estimators.construct import Beginning, begin, check_support
+from isthmus.estimators.learn import Session, first_rows, follow, report, split
+from isthmus.estimators.outflow import write_codes
 from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import Network, Recipe, fraction, read_plan, read_recipe, whole
-from isthmus.likelihoods import Likelihood
+from isthmus.estimators.resolve import Given, Network, Recipe, fraction, whole
 from isthmus.model import Model
 from isthmus.penalties import Penalty
 from isthmus.training import Epoch, find_device, make_rows, train
-
-Array = NDArray[Any]
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -60,7 +62,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         encoder: p(h | x), a name in `isthmus.encoders.ENCODERS` or an object.
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
             ``"auto"`` reads the data: {0, 1} are Bernoulli, counts NegativeBinomial or Poisson,
-            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``.
+            pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``. A list has one
+            for each column, as `Columns` has, which all become where values are missing (NaN).
         corruption: C(x̃ | x): one or a list, names or objects; None for none.
         penalty: Ω: one or a list, names or objects; None for none.
         optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"muon"``.
@@ -103,7 +106,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network: Network = "mlp",
         tied: bool = False,
         encoder: str | Encoder = "deterministic",
-        likelihood: str | Likelihood = "auto",
+        likelihood: Given = "auto",
         corruption: str | Corruption | list[str | Corruption] | None = None,
         penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str = "adamw",
@@ -146,35 +149,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Args:
             X: Array (n, d), images (n, H, W) or (n, H, W, C), a torch tensor, a pandas, polars
-                or Arrow frame of numbers, or a sparse matrix (made dense batch by batch).
+                or Arrow frame of numbers, a sparse matrix, or what needn't fit in memory: Parquet
+                and NPY paths, datasets, functions that give batches (`isthmus.data.as_stream`).
+                NaN is a missing value.
             y: Ignored.
 
         Returns:
             The estimator itself.
 
         Raises:
-            InvalidDataError: Missing or infinite values, a wrong shape, text.
+            InvalidDataError: Infinite values, a wrong shape, text.
             SupportError: A value that the likelihood can't have.
             InvalidParameterError: A parameter outside its range.
             TrainingError: No finite step could be found.
         """
-        plan = read_plan(self.get_params(deep=False))
+        plan = resolve.read_plan(self.get_params(deep=False))
         held_out = fraction("validation_fraction", self.validation_fraction)
         seed = draw_seed(self.random_state)
-        matrix = self._begin(X, seed)
-        order = np.random.default_rng(seed).permutation(len(matrix))
-        n_held_out = int(held_out * len(matrix))
-        rows = make_rows(matrix, order[n_held_out:], self.model_)
-        kept = make_rows(matrix, order[:n_held_out], self.model_) if n_held_out else None
+        parts = split(self._begin(X, as_data(X), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
         generator = make_generator(seed, self.model_.device)
-        with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            follow(
-                train(self.model_, objective, rows, plan, generator, kept, shown.tick),
-                self.history_,
-                shown.show,
-            )
-        self.code_report_ = report(self.model_, matrix, order, say(self.verbose))
+        what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
+        with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
+            follow(train(*what, shown.tick), self.history_, shown.show)
+        self.code_report_ = report(self.model_, parts.some(), say(self.verbose))
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -194,12 +192,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             IsthmusError: As in `fit`.
         """
         params = {**self.get_params(deep=False), "max_epochs": 1}
-        plan, recipe = read_plan(params), read_recipe(params)
+        plan, recipe = resolve.read_plan(params), resolve.read_recipe(params)
         if hasattr(self, "model_"):
             matrix = rows_to_read(self, X)
             check_support(self.likelihood_, matrix)
         else:
-            matrix = self._begin(X, draw_seed(self.random_state))
+            matrix = self._begin(X, as_matrix(X), draw_seed(self.random_state)).matrix
         stepper, generator = self._session.go_on(self.model_, plan, self.random_state)
         order = np.arange(len(matrix))
         rows = make_rows(matrix, order, self.model_)
@@ -207,22 +205,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         follow(
             train(self.model_, objective, rows, plan, generator, stepper=stepper), self.history_
         )
-        self.code_report_ = report(self.model_, matrix, order, say(self.verbose))
+        some = first_rows(matrix, order, self.model_)
+        self.code_report_ = report(self.model_, some, say(self.verbose))
         return self
 
-    def _begin(self, X: ArrayLike, seed: int) -> Matrix:
+    def _begin(self, X: ArrayLike, data: Data, seed: int) -> Beginning:
         """Everything before the first step: check the data, choose the parts, make the model."""
-        recipe = read_recipe(self.get_params(deep=False))
-        matrix = as_matrix(X)
-        begun = begin(recipe, self.likelihood, matrix, seed, find_device(self.device))
+        recipe = resolve.read_recipe(self.get_params(deep=False))
+        begun = begin(recipe, self.likelihood, data, seed, find_device(self.device))
         say(self.verbose)(f"likelihood: {begun.model.likelihood!r}")
-        check_columns(self, X, matrix, reset=True)
-        self.row_shape_ = matrix.row_shape
+        check_columns(self, X, data, reset=True)
+        self.row_shape_ = data.row_shape
         self._pixel_divisor = begun.divisor
         self.history_: list[Epoch] = []
         self.code_report_ = {}
         self._receive(begun.model, recipe)
-        return begun.matrix
+        return begun
 
     def _receive(self, model: Model, recipe: Recipe) -> None:
         """Take over a model that was made or read from a file, and what it was made by."""
@@ -240,7 +238,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---- the way to the code and back -------------------------------------------------------
 
     def transform(self, X: ArrayLike) -> Array:
-        """The code of each row, E[h | x]: deterministic and row by row.
+        """E[h | x], the code of each row: deterministic and row by row.
 
         Args:
             X: Rows as in `fit`.
@@ -249,9 +247,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Array (n, k).
 
         Raises:
-            InvalidDataError: Rows of another width, missing values, or a row too far out.
+            InvalidDataError: Rows of another width, a row too far out, or NaN without `Columns`.
         """
         return self._to_rows(X, lambda model, z: model.code(z))
+
+    def transform_to(self, X: ArrayLike, path: str, *, score: bool = False) -> int:
+        """Write the code of each row to a Parquet file, block by block.
+
+        Args:
+            X: Rows as in `fit`.
+            path: The file, which appears when it is complete.
+            score: Whether `score_samples` is its last column.
+
+        Returns:
+            The number of rows.
+        """
+        return write_codes(self, X, path, score=score)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """E[x | h] for codes.
@@ -266,13 +277,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             InvalidDataError: Codes of another width, missing values, or a code too far out.
         """
         self._require_fitted()
-        codes = as_matrix(X)
-        check_finite(codes)
-        if codes.n_features != self._n_features_out:
-            raise InvalidDataError(
-                f"X has {codes.n_features} columns, but a code of this model has "
-                f"{self._n_features_out} units; give what transform gave."
-            )
+        codes = codes_to_read(self, X)
         model = self._session.in_precision(precision_for(codes), self.model_)
         return self._shaped(to_codes(model.mean, model, codes))
 
@@ -381,9 +386,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _to_rows(self, X: ArrayLike, function: OfRows, *, far_is_possible: bool = False) -> Array:
         self._require_fitted()
-        matrix = rows_to_read(self, X)
-        model = self._session.in_precision(precision_for(matrix), self.model_)
-        return to_rows(function, model, matrix, far_is_possible=far_is_possible)
+        data = data_to_read(self, X)
+        model = self._session.in_precision(precision_for(data), self.model_)
+        return to_rows(function, model, data, far_is_possible=far_is_possible)
 
     def _shaped(self, rows: Array) -> Array:
         return rows.reshape(len(rows), *self.row_shape_)
@@ -391,6 +396,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

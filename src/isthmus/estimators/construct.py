@@ -4,17 +4,19 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._random import make_generator
-from isthmus.data import Matrix, Summary, pixel_divisor, summarise
+from isthmus.data import Data, Matrix, Summary, pixel_divisor, survey
 from isthmus.data.infer import holds_pixels
-from isthmus.estimators.resolve import Recipe, read_likelihood
+from isthmus.entry import entry_weights, entry_width
+from isthmus.estimators.resolve import Given, Recipe, read_likelihood, require_one_per_column
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.likelihoods._likelihood import REAL
 from isthmus.model import Model, Shape
@@ -53,7 +55,8 @@ def units_for(likelihood: Likelihood, summary: Summary) -> Units:
 
     A constant column is centred but not blown up: its scale is its own size (1 if that is 0).
     """
-    kind = likelihood.traits.scaling
+    traits = likelihood.traits
+    kind = traits.scaling
     ones = np.ones_like(summary.mean)
     if kind == "none":
         return Units(np.zeros_like(ones), ones, 1.0)
@@ -61,7 +64,10 @@ def units_for(likelihood: Likelihood, summary: Summary) -> Units:
         common = summary.common_std if summary.common_std > 0 else 1.0
         return Units(summary.mean, common * ones, common)
     size = np.where(summary.mean == 0, 1.0, np.abs(summary.mean))
-    return Units(summary.mean, np.where(summary.constant, size, summary.std), 1.0)
+    scale = np.where(summary.constant, size, summary.std)
+    # in a table, the columns that are to be scaled
+    chosen = np.array([column.scaling != "none" for column in traits.columns or (traits,)])
+    return Units(np.where(chosen, summary.mean, 0.0), np.where(chosen, scale, 1.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -69,65 +75,82 @@ class Beginning:
     """What stands before the first step.
 
     Attributes:
-        matrix: The data, divided as pixels are.
+        data: The data, divided as pixels are.
         model: Random hidden layers, the best constant at the output.
         divisor: What uint8 rows are divided by from now on.
+        sample: z of a uniform sample of rows, float64 (m, d), in the order of the data.
     """
 
-    matrix: Matrix
+    data: Data
     model: Model
     divisor: float
+    sample: NDArray[np.float64]
+
+    @property
+    def matrix(self) -> Matrix:
+        """The data, which are in memory."""
+        assert isinstance(self.data, Matrix)
+        return self.data
 
 
 def begin(
-    recipe: Recipe, given: str | Likelihood, matrix: Matrix, seed: int, device: torch.device
+    recipe: Recipe, given: Given, matrix: Data, seed: int, device: torch.device
 ) -> Beginning:
     """Look at the data, choose what depends on them, and make a model at step 0.
 
     Args:
         recipe: Sizes and parts.
-        given: The likelihood: an object, a name, or ``"auto"``.
+        given: The likelihood: an object, a name, or ``"auto"``; or a list of one for each column.
         matrix: The data as given.
         seed: Of the initial weights, and of the sample of rows that sets the best constant.
         device: Where the model will live.
 
     Raises:
-        InvalidDataError: Missing, infinite or far too large values.
+        InvalidDataError: Infinite or far too large values, or missing ones where the likelihood
+            has no place for them.
         SupportError: A value that the likelihood can't have.
         InvalidParameterError: Networks that don't fit the data.
     """
-    summary = summarise(matrix)
+    n_sample = max(LEAST_START_ROWS, START_CELLS // matrix.n_features)
+    summary, rows = survey(matrix, n_sample, seed)
+    if summary.unseen.all():
+        raise InvalidDataError(
+            "Input X contains NaN only: there is no value to learn from. Look at how it was read."
+        )
     likelihood = read_likelihood(given, matrix, summary)
     counts = likelihood.traits.entry != "identity"
     divisor = pixel_divisor(matrix, summary, counts=counts)
     if divisor != 1:
         matrix = replace(matrix, divisor=divisor)
-        summary = summarise(matrix)
+        summary, rows = survey(matrix, n_sample, seed)
     if likelihood.traits.support is not REAL:  # that all are finite, the summary has seen
         check_support(likelihood, matrix)
     units = units_for(likelihood, summary)
-    rng = np.random.default_rng(seed)
-    rows = matrix.sample(max(LEAST_START_ROWS, START_CELLS // matrix.n_features), rng)
     with np.errstate(over="ignore"):  # what overflows is refused below, by name
         rows -= units.center
         rows /= units.scale
-    start = likelihood.start(torch.from_numpy(rows), units.common)
+    by_column = likelihood.traits.columns is not None
+    unit = torch.from_numpy(units.scale) if by_column else units.common
+    start = likelihood.start(torch.from_numpy(rows), unit)
     _require_finite(likelihood, start, units, matrix, summary)
     generator = make_generator(seed)
-    model = assemble(recipe, likelihood, matrix.row_shape, start, units, generator).to(device)
+    model = assemble(recipe, likelihood, matrix.row_shape, start, units, generator)
+    if model.table is not None:
+        model.table.begin(torch.from_numpy(summary.unseen), generator)
+    model.to(device)
     # uint8 rows to come are pixels as well, even if these rows were not given as bytes
     known = holds_pixels(matrix) or counts
-    return Beginning(matrix, model, divisor if known else 255.0)
+    return Beginning(matrix, model, divisor if known else 255.0, rows)
 
 
-def check_support(likelihood: Likelihood, matrix: Matrix) -> None:
+def check_support(likelihood: Likelihood, matrix: Data) -> None:
     """Refuse a value that the likelihood can't have, by row and column."""
     for first_row, block in matrix.blocks(np.float64):
         likelihood.check(block, names=matrix.names, first_row=first_row)
 
 
 def _require_finite(
-    likelihood: Likelihood, start: Eta, units: Units, matrix: Matrix, summary: Summary
+    likelihood: Likelihood, start: Eta, units: Units, matrix: Data, summary: Summary
 ) -> None:
     """Refuse values so large, or a fixed scale so small, that no step could be computed."""
     with np.errstate(over="ignore"):
@@ -157,16 +180,16 @@ def assemble(
     """Networks and distributions put together, without looking at data."""
     n_features = len(units.center)
     traits = likelihood.traits
-    if traits.entry == "one_hot" and recipe.network == "conv":
+    if traits.entry in ("one_hot", "table") and recipe.network == "conv":
         raise InvalidParameterError(
-            f"network='conv' is for pixels, not for the levels of {likelihood!r}; use "
-            "network='mlp'."
+            "network='conv' is for pixels, not for the levels or the missing cells of "
+            f"{likelihood!r}; use network='mlp'."
         )
     networks = _networks(
         recipe,
         row_shape,
-        n_features * (traits.outputs if traits.entry == "one_hot" else 1),
-        n_features * traits.outputs,
+        entry_width(traits, n_features),
+        traits.width(n_features),
         generator,
     )
     model = Model(
@@ -186,13 +209,8 @@ def assemble(
 
 def empty_start(likelihood: Likelihood, n_features: int) -> Eta:
     """A start of the right shapes, to be overwritten by weights from a file."""
-    sizes = {"row": n_features, "feature": n_features, "shared": 1, "fixed": 1}
-
-    def zeros(varies: str, width: int) -> Tensor:
-        shape = (sizes[varies],) if width == 1 else (sizes[varies], width)
-        return torch.zeros(shape, dtype=torch.float64)
-
-    return tuple(zeros(p.varies, p.width) for p in likelihood.traits.parameters)
+    shapes = [parameter.shape(n_features) for parameter in likelihood.traits.parameters]
+    return tuple(torch.zeros(shape, dtype=torch.float64) for shape in shapes)
 
 
 def least_size(recipe: Recipe, likelihood: Likelihood, row_shape: Sequence[int]) -> int:
@@ -200,9 +218,10 @@ def least_size(recipe: Recipe, likelihood: Likelihood, row_shape: Sequence[int])
 
     Biases and learned scales are not counted; nor are the weights of a user's modules.
     """
-    d = int(np.prod(row_shape))
-    first = d * (likelihood.traits.outputs if likelihood.traits.entry == "one_hot" else 1)
-    last = d * likelihood.traits.outputs
+    d, traits = prod(row_shape), likelihood.traits
+    if traits.columns is not None:
+        require_one_per_column(len(traits.columns), d)
+    first, last = entry_width(traits, d), traits.width(d)
     if not isinstance(recipe.network, str):
         return last
     if recipe.network == "conv":
@@ -211,7 +230,7 @@ def least_size(recipe: Recipe, likelihood: Likelihood, row_shape: Sequence[int])
     down = [first, *recipe.hidden, recipe.n_components * recipe.encoder.outputs]
     up = [recipe.n_components, *recipe.hidden[::-1], first if recipe.network == "conv" else last]
     layers = [*pairwise(down), *([] if recipe.tied else pairwise(up))]
-    return max(last, sum(a * b for a, b in layers))
+    return max(last, entry_weights(traits) + sum(a * b for a, b in layers))
 
 
 def _networks(
@@ -247,10 +266,10 @@ def _networks(
 def _require_fit(model: Model, decoder: nn.Module) -> None:
     """Refuse user modules of the wrong shape with the shapes that are wanted."""
     shape, encoder = model.shape, model.encoder
-    n_in = shape.n_features * model.entry_width
+    n_in = model.n_entered
     wanted = (2, shape.n_components * encoder.outputs)
     _require_shape("encoder", model.encoder_network, (2, n_in), wanted)
-    wanted = (2, shape.n_features * model.likelihood.traits.outputs)
+    wanted = (2, model.likelihood.traits.width(shape.n_features))
     _require_shape("decoder", decoder, (2, shape.n_components), wanted)
 
 

@@ -11,9 +11,21 @@ from numpy.typing import NDArray
 
 from isthmus._errors import IsthmusWarning
 from isthmus._random import RandomState, draw_seed, make_generator
-from isthmus.data import Matrix
+from isthmus.data import Matrix, Stream
+from isthmus.estimators.construct import Beginning
 from isthmus.model import Model
-from isthmus.training import Epoch, Plan, Stepper, make_rows, steady
+from isthmus.sparse import Batch
+from isthmus.training import (
+    Choice,
+    Epoch,
+    HeldOut,
+    Plan,
+    Rows,
+    Stepper,
+    StreamRows,
+    make_rows,
+    steady,
+)
 
 REPORT_ROWS = 1024
 LEAST_REPORT_ROWS = 64
@@ -88,21 +100,66 @@ def follow(
         )
 
 
+@dataclass(frozen=True)
+class Split:
+    """Rows for training and for validation.
+
+    Attributes:
+        rows: These are trained on.
+        held_out: These are not; None where there are none.
+        some: Gives z of a thousand rows or so, to be reported on.
+    """
+
+    rows: Rows
+    held_out: HeldOut | None
+    some: Callable[[], Batch]
+
+
+def split(begun: Beginning, fraction: float, seed: int) -> Split:
+    """Hold out a part of the rows: by a permutation in memory, by a hash in a stream.
+
+    Args:
+        begun: Data and model.
+        fraction: The part.
+        seed: Of the choice.
+    """
+    model, data = begun.model, begun.data
+    if isinstance(data, Stream):
+        streamed = StreamRows(data, model, Choice(fraction, seed))
+        few = slice(None, None, max(1, len(begun.sample) // _report_rows(data.n_features)))
+        return Split(
+            streamed,
+            streamed.held_out,
+            lambda: torch.from_numpy(begun.sample[few]).float().to(model.device),
+        )
+    order = np.random.default_rng(seed).permutation(len(data))
+    n_held_out = int(fraction * len(data))
+    return Split(
+        make_rows(data, order[n_held_out:], model),
+        make_rows(data, order[:n_held_out], model) if n_held_out else None,
+        lambda: first_rows(data, order, model),
+    )
+
+
+def first_rows(matrix: Matrix, order: NDArray[np.intp], model: Model) -> Batch:
+    """z of the first thousand rows or so in this order."""
+    rows = make_rows(matrix, order[: _report_rows(matrix.n_features)], model)
+    return rows.batch(torch.arange(len(rows), device=model.device))
+
+
+def _report_rows(n_features: int) -> int:
+    return min(REPORT_ROWS, max(LEAST_REPORT_ROWS, REPORT_CELLS // n_features))
+
+
 @torch.no_grad()
-def report(
-    model: Model, matrix: Matrix, order: NDArray[np.intp], say: Callable[[str], None]
-) -> dict[str, float]:
-    """How the code of some thousand rows is used, as the encoder part sees it.
+def report(model: Model, z: Batch, say: Callable[[str], None]) -> dict[str, float]:
+    """How the code of some rows is used, as the encoder part sees it.
 
     Args:
         model: The model.
-        matrix: The data.
-        order: Numbers of rows; the first ones are looked at.
+        z: The rows, scaled.
         say: Is told the figures.
     """
-    n_rows = min(REPORT_ROWS, max(LEAST_REPORT_ROWS, REPORT_CELLS // matrix.n_features))
-    rows = make_rows(matrix, order[:n_rows], model)
-    z = rows.batch(torch.arange(len(rows), device=model.device))
     figures = model.encoder.report(model.encode(model.enter(z)))
     say(", ".join(f"{name}: {value:.3g}" for name, value in figures.items()))
     return figures

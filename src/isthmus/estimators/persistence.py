@@ -231,8 +231,8 @@ def _params_card(params: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     """A parameter as JSON data."""
     if is_dataclass(value):
-        card = {key: _plain(key, argument) for key, argument in to_card(value).items()}
-        if name not in PARTS or PARTS[name].classes().get(card["kind"]) is not type(value):
+        card = {key: _plain(name, argument) for key, argument in to_card(value).items()}
+        if name not in PARTS or PARTS[name].readable().get(card["kind"]) is not type(value):
             raise UnsupportedTypeError(
                 f"{value!r} is a part of your own making, which load would not know; use one of "
                 "the library's, or keep the state_dict of model_ yourself."

@@ -57,7 +57,8 @@ class Bar:
         self._waiting += n_rows
         now = time.perf_counter()
         if now - self._drawn >= REDRAW_SECONDS:
-            self._progress.advance(self._task, self._waiting)
+            speed = _per_second(self._progress.tasks[self._task].speed)
+            self._progress.update(self._task, advance=self._waiting, speed=speed)
             self._waiting, self._drawn = 0, now
 
     def show(self, epoch: Epoch) -> None:
@@ -70,8 +71,12 @@ class Bar:
             self._task,
             description=f"epoch {min(epoch.number + 1, self._n_epochs)}/{self._n_epochs}",
             nll=figures,
-            speed=f"{epoch.rows_per_second:,.0f} rows/s",
+            speed=_per_second(epoch.rows_per_second),
         )
+
+
+def _per_second(n_rows: float | None) -> str:
+    return "" if n_rows is None else f"{n_rows:,.0f} rows/s"
 
 
 @contextmanager
@@ -80,6 +85,33 @@ def display(verbose: int, n_rows: int, n_epochs: int) -> Iterator[Display]:
     if not verbose or not sys.stderr.isatty():
         yield Silent()
         return
+    with _shown(verbose) as progress:
+        yield Bar(progress, n_rows, n_epochs)
+
+
+@contextmanager
+def counting(verbose: int, n_rows: int | None) -> Iterator[Callable[[int], None]]:
+    """A function that counts rows in a bar, where `display` would show one.
+
+    Args:
+        verbose: As in `display`.
+        n_rows: All of them, or None where nobody knows.
+    """
+    if not verbose or not sys.stderr.isatty():
+        yield lambda n: None
+        return
+    with _shown(verbose) as progress:
+        task = progress.add_task("rows", total=n_rows, nll="", speed="")
+
+        def tick(count: int) -> None:
+            speed = _per_second(progress.tasks[task].speed)
+            progress.update(task, advance=count, speed=speed)
+
+        yield tick
+
+
+@contextmanager
+def _shown(verbose: int) -> Iterator["Progress"]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -91,7 +123,7 @@ def display(verbose: int, n_rows: int, n_epochs: int) -> Iterator[Display]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=verbose < 2) as progress:
-        yield Bar(progress, n_rows, n_epochs)
+        yield progress
 
 
 def say(verbose: int) -> Callable[[str], None]:

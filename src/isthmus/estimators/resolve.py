@@ -1,6 +1,6 @@
 """The border: names become objects here, once, and nowhere else is a name compared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -11,9 +11,9 @@ from isthmus._errors import InvalidDataError, InvalidParameterError, Unsupported
 from isthmus._registry import Registry
 from isthmus.activations import activation
 from isthmus.corruptions import CORRUPTIONS
-from isthmus.data import Matrix, Summary, infer_likelihood
+from isthmus.data import Data, Summary, infer_columns, infer_likelihood
 from isthmus.encoders import ENCODERS, Encoder
-from isthmus.likelihoods import LIKELIHOODS, Categorical, Likelihood
+from isthmus.likelihoods import LIKELIHOODS, Categorical, Columns, Likelihood
 from isthmus.objective import Objective
 from isthmus.penalties import PENALTIES
 from isthmus.training import Plan, require_optimizer, require_precision
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 Network = str | tuple[nn.Module, nn.Module]
 NETWORKS = ("mlp", "conv")
+Given = str | Likelihood | list[str | Likelihood] | tuple[str | Likelihood, ...]
 MOST_LEVELS = 1000
 
 
@@ -94,27 +95,86 @@ def read_plan(params: dict[str, Any]) -> Plan:
     )
 
 
-def read_likelihood(given: str | Likelihood, matrix: Matrix, summary: Summary) -> Likelihood:
+def read_likelihood(given: Given, matrix: Data, summary: Summary) -> Likelihood:
     """p(x | h) for these data: ``"auto"`` reads them, and categories are counted.
 
+    A list has one entry per column. Where cells are missing, one likelihood for all columns
+    becomes one for each of them, so that what is missing can be left out.
+
     Args:
-        given: An object, a name, or ``"auto"``.
+        given: An object, a name, or ``"auto"``; or a list of such, one for each column.
         matrix: The data.
         summary: Its summary.
+
+    Raises:
+        InvalidParameterError: Another number of likelihoods than of columns.
+        InvalidDataError: Missing cells under a likelihood of all columns together.
     """
-    if isinstance(given, str) and given == "auto":
-        given = infer_likelihood(matrix, summary)
-    likelihood = LIKELIHOODS.resolve(given)
+    if isinstance(given, list | tuple):
+        likelihood: Likelihood = Columns(_one_for_each(given, matrix, summary))
+    else:
+        if isinstance(given, str) and given == "auto":
+            given = infer_likelihood(matrix, summary)
+        likelihood = LIKELIHOODS.resolve(given)
+    if summary.has_missing and not isinstance(likelihood, Columns):
+        likelihood = _for_each_column(likelihood, matrix)
+    if isinstance(likelihood, Columns):
+        return _counted(likelihood, matrix, summary)
     if isinstance(likelihood, Categorical) and likelihood.levels is None:
-        return Categorical(levels=_count_levels(matrix, summary))
+        widest = int(summary.maximum.argmax())
+        return Categorical(levels=_count_levels(matrix, summary, widest))
     return likelihood
 
 
-def _count_levels(matrix: Matrix, summary: Summary) -> int:
-    """One more than the largest code, if that can be a number of levels."""
-    column = int(summary.maximum.argmax())
+def _one_for_each(
+    given: Sequence[str | Likelihood], matrix: Data, summary: Summary
+) -> tuple[Likelihood, ...]:
+    """The likelihood of each column; ``"auto"`` reads the column."""
+    require_one_per_column(len(given), matrix.n_features)
+    inferred = infer_columns(matrix, summary)
+    return tuple(
+        LIKELIHOODS.resolve(inferred[column] if isinstance(part, str) and part == "auto" else part)
+        for column, part in enumerate(given)
+    )
+
+
+def require_one_per_column(n_parts: int, n_features: int) -> None:
+    """Refuse a number of likelihoods that isn't that of the columns."""
+    if n_parts != n_features:
+        raise InvalidParameterError(
+            f"likelihood has {n_parts} parts, but X has {n_features} columns; give one for each "
+            "column, in their order."
+        )
+
+
+def _for_each_column(likelihood: Likelihood, matrix: Data) -> Likelihood:
+    uncounted = isinstance(likelihood, Categorical) and likelihood.levels is None
+    if not uncounted and not likelihood.traits.factorised:
+        raise InvalidDataError(
+            f"Input X contains NaN. {likelihood!r} gives a probability to all columns together, "
+            "so that a missing cell can't be left out. Impute the missing cells, or use a "
+            "likelihood for each column, such as likelihood='poisson'."
+        )
+    return Columns((likelihood,) * matrix.n_features)
+
+
+def _counted(columns: Columns, matrix: Data, summary: Summary) -> Columns:
+    """The same with the number of levels of each category."""
+    require_one_per_column(len(columns.parts), matrix.n_features)
+    return Columns(
+        tuple(
+            Categorical(levels=_count_levels(matrix, summary, column))
+            if isinstance(part, Categorical) and part.levels is None
+            else part
+            for column, part in enumerate(columns.parts)
+        )
+    )
+
+
+def _count_levels(matrix: Data, summary: Summary, column: int) -> int:
+    """One more than the largest code of a column, if that can be a number of levels."""
     levels = int(summary.maximum[column]) + 1
-    most = max(MOST_LEVELS, len(matrix))
+    most = max(MOST_LEVELS, summary.n_rows)
     if levels > most:
         raise InvalidDataError(
             f"Categorical counts levels from 0 to the largest code, but column "

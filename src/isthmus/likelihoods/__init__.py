@@ -13,12 +13,14 @@
 | ``negative_binomial`` | negative binomial | over-dispersed counts | log μ; log θ |
 | ``zero_inflated_negative_binomial`` | with extra zeros | counts | log μ, logit π; log θ |
 | ``multinomial`` | multinomial | word counts of documents | logit |
+| `Columns` | one of these per column, but the last | tables, with missing cells | all of theirs |
 """
 
 from isthmus._registry import Registry
 from isthmus.likelihoods._likelihood import Eta, Likelihood, Parameter, Support, Traits, suggest
 from isthmus.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from isthmus.likelihoods.categorical import Categorical
+from isthmus.likelihoods.columns import Columns
 from isthmus.likelihoods.counts import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
 from isthmus.likelihoods.gaussian import Gaussian
 from isthmus.likelihoods.laplace import Laplace
@@ -41,12 +43,14 @@ LIKELIHOODS: Registry[Likelihood] = Registry(
         "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
         "multinomial": Multinomial,
     },
+    composites=(Columns,),
 )
 
 __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
     "Categorical",
+    "Columns",
     "ContinuousBernoulli",
     "Eta",
     "Gaussian",

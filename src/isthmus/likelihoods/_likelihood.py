@@ -15,7 +15,7 @@ parameter has K numbers per feature. All log-probabilities are in nats with ever
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ from isthmus.sparse import Batch, SparseBatch
 
 Eta = tuple[Tensor, ...]
 Scaling = Literal["feature", "common", "none"]
-Entry = Literal["identity", "log1p", "one_hot"]
+Entry = Literal["identity", "log1p", "one_hot", "table"]
+Divisor = float | Tensor
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,19 @@ class Parameter:
         varies: ``"row"``: predicted by the decoder; ``"feature"`` / ``"shared"``: learned, one
             number per feature / one for all; ``"fixed"``: given by the user, never learned.
         width: How many numbers it has per feature (K logits for a category of K levels).
+        covers: How many features it belongs to; None for all d of them.
     """
 
     name: str
     varies: str = "row"
     width: int = 1
+    covers: int | None = None
+
+    def shape(self, n_features: int) -> tuple[int, ...]:
+        """The shape of its constant, the same for all rows, in data of d features."""
+        whole = self.varies in ("row", "feature")
+        size = self.covers or (n_features if whole else 1)
+        return (size,) if self.width == 1 else (size, self.width)
 
 
 @dataclass(frozen=True)
@@ -71,18 +80,31 @@ class Traits:
         support: Where x may lie.
         scaling: How the data are scaled before the likelihood sees them: each column by its own
             standard deviation, all by one common number, or not at all.
-        entry: How the encoder sees x: as it is, log(1 + x), or one 0/1 column per level.
+        entry: How the encoder sees x: as it is, log(1 + x), one 0/1 column per level, or each
+            column of a table in its own way.
+        factorised: Whether a feature has a probability by itself, so that a missing one can be
+            left out; not so where the row's total is given.
+        columns: The traits of each column by itself where they differ; then NaN is a cell that
+            was not observed, and its log-probability is 0.
     """
 
     parameters: tuple[Parameter, ...]
     support: Support
     scaling: Scaling = "none"
     entry: Entry = "identity"
+    factorised: bool = True
+    columns: "tuple[Traits, ...] | None" = None
 
     @property
     def outputs(self) -> int:
         """Network outputs per feature: the numbers that the decoder predicts from the code."""
         return sum(p.width for p in self.parameters if p.varies == "row")
+
+    def width(self, n_features: int) -> int:
+        """Network outputs for d features."""
+        return sum(
+            (p.covers or n_features) * p.width for p in self.parameters if p.varies == "row"
+        )
 
 
 class Likelihood(ABC):
@@ -104,7 +126,7 @@ class Likelihood(ABC):
         """Parameters, support, scaling and entry of this member."""
 
     @abstractmethod
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The best constant: the η, the same for every row, that maximises Σ log p(x).
 
         It is the output bias at step 0.
@@ -112,7 +134,8 @@ class Likelihood(ABC):
         Args:
             x: Data (n, d) in float64, n ≥ 1.
             unit: The common number by which the data were divided (1 unless scaling is
-                ``"common"``), for parameters that the user fixed in the data's own units.
+                ``"common"``), for parameters that the user fixed in the data's own units; one
+                for each column, (d,), where columns are divided by their own.
 
         Returns:
             One float64 tensor per parameter: ``(d,)`` (or ``(d, K)``) for ``"row"`` and
@@ -210,15 +233,22 @@ class Likelihood(ABC):
         missing = ~np.isfinite(x)
         row, column = np.argwhere(missing if missing.any() else outside)[0]
         name = repr(str(names[column])) if names is not None else str(column)
-        if missing.any():
-            advice = "No likelihood takes missing or infinite values: impute them or drop the row."
+        self.refuse(x[row, column], f"row {first_row + row} of column {name}", x)
+
+    def refuse(self, value: float, where: str, x: NDArray[Any]) -> NoReturn:
+        """Refuse a value, with the likelihood that would fit data like x."""
+        support = self.traits.support
+        if not np.isfinite(x).all():
+            advice = (
+                "Only Columns takes missing values, and none takes infinite ones: impute them or "
+                "drop the row."
+            )
         elif support.advice and suggest(x) == "continuous_bernoulli":
             advice = support.advice
         else:
             advice = f"For data like these use likelihood={suggest(x)!r}."
         raise SupportError(
-            f"{type(self).__name__} needs {support.description}, but row "
-            f"{first_row + row} of column {name} is {x[row, column]}. {advice}"
+            f"{type(self).__name__} needs {support.description}, but {where} is {value}. {advice}"
         )
 
 

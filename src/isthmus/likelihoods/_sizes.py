@@ -6,7 +6,8 @@ A cell's total, or a document's length, is given and not modelled, as N is in a 
 the observed library size is in Lopez et al. (2018). T is the typical total (the geometric mean of
 the training rows' totals): a row of that size has s = 1, and a mean or a sample from a code alone,
 which says nothing about size, is of a row with s = 1. T is kept with the model as a fixed
-parameter log T. An empty row is certain.
+parameter log T. An empty row is certain. The total is that of all columns, so no column has a
+probability by itself, and no missing cell can be left out: sizes are no part of `Columns`.
 """
 
 from collections.abc import Callable

@@ -19,7 +19,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
-from isthmus.likelihoods._likelihood import UNIT, Eta, Likelihood, Parameter, Support, Traits
+from isthmus.likelihoods._likelihood import (
+    UNIT,
+    Divisor,
+    Eta,
+    Likelihood,
+    Parameter,
+    Support,
+    Traits,
+)
 from isthmus.numerics import bisect, log_partition_unit, mean_unit
 
 EDGE = 1e-6
@@ -59,7 +67,7 @@ class Bernoulli(Likelihood):
         """One logit."""
         return Traits(parameters=(Parameter("logit"),), support=UNIT if self.fractions else BITS)
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The logit of the mean, which is kept 10⁻⁶ away from 0 and 1."""
         return (torch.logit(x.mean(0), eps=EDGE),)
 
@@ -90,7 +98,7 @@ class ContinuousBernoulli(Likelihood):
         """One logit."""
         return Traits(parameters=(Parameter("logit"),), support=UNIT)
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The η whose mean A′(η) is the column's, kept within ±1,000.
 
         There the mean is 0.001 from an end: the density at an end grows without bound.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
-from isthmus.likelihoods._likelihood import Eta, Likelihood, Parameter, Support, Traits
+from isthmus.likelihoods._likelihood import Divisor, Eta, Likelihood, Parameter, Support, Traits
 
 UNSEEN = 0.5
 
@@ -60,7 +60,7 @@ class Categorical(Likelihood):
             entry="one_hot",
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Logarithms of the frequencies; a level that never occurs counts as half a row."""
         d, levels = x.shape[1], self.traits.outputs
         cells = x.long() + levels * torch.arange(d)

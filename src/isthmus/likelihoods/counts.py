@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from isthmus._errors import InvalidParameterError
 from isthmus.likelihoods import _closed
 from isthmus.likelihoods._closed import differentiable, mostly_zeros
-from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
 from isthmus.likelihoods._sizes import (
     EMPTY,
     LEAST_MEAN,
@@ -68,9 +68,11 @@ class Poisson(Likelihood):
     def traits(self) -> Traits:
         """One log-rate, and the typical total of a row if sizes count."""
         parameters = (Parameter("log_mean"), *size_parameters(self.size))
-        return Traits(parameters=parameters, support=COUNTS, entry="log1p")
+        return Traits(
+            parameters=parameters, support=COUNTS, entry="log1p", factorised=self.size is None
+        )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The logarithm of the mean, which is taken as 10⁻⁶ for a column of zeros."""
         size, mean = sizes_start(x, self.size), x.mean(0)
         if size:
@@ -131,9 +133,10 @@ class NegativeBinomial(Likelihood):
             ),
             support=COUNTS,
             entry="log1p",
+            factorised=self.size is None,
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Log-means and dispersion of the greatest likelihood, given the rows' sizes."""
         shared = self.dispersion == "shared"
         if self.size is not None:
@@ -201,9 +204,10 @@ class ZeroInflatedNegativeBinomial(Likelihood):
             ),
             support=COUNTS,
             entry="log1p",
+            factorised=self.size is None,
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The maximum of the likelihood; without extra zeros the logit of π is −15.
 
         If zeros come in excess, the best negative binomial is that of the counts above zero by

@@ -21,6 +21,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_real
 from isthmus.likelihoods._likelihood import (
     REAL,
+    Divisor,
     Eta,
     Likelihood,
     Parameter,
@@ -78,11 +79,12 @@ class Gaussian(Likelihood):
             return eta
         return floored_log_scale(eta, self.floor)
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Column means, and the standard deviation about them (per feature or pooled)."""
         mean = x.mean(0)
         if not isinstance(self.scale, str):
-            return mean, torch.full((1,), math.log(self.scale / unit), dtype=x.dtype)
+            ratio = torch.as_tensor(self.scale / unit, dtype=x.dtype, device=x.device)
+            return mean, ratio.log().reshape(-1)
         variance = (x - mean).square().mean(0)
         if self.scale == "shared":
             variance = variance.mean().reshape(1)

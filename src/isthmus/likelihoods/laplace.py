@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isthmus.likelihoods._likelihood import (
     REAL,
+    Divisor,
     Eta,
     Likelihood,
     Parameter,
@@ -52,7 +53,7 @@ class Laplace(Likelihood):
             scaling=scaling_of(self.scale),
         )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Medians, and mean absolute deviations from them."""
         median = x.quantile(0.5, dim=0) if x.numel() < 1 << 24 else x.median(0).values
         deviation = (x - median).abs().mean(0)

@@ -15,7 +15,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
 from isthmus.likelihoods import _closed
 from isthmus.likelihoods._closed import differentiable, mostly_zeros
-from isthmus.likelihoods._likelihood import COUNTS, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
 from isthmus.numerics import log_poisson, log_saturated_poisson
 from isthmus.sparse import Batch, dense
 
@@ -49,9 +49,11 @@ class Multinomial(Likelihood):
     @property
     def traits(self) -> Traits:
         """One logit per word."""
-        return Traits(parameters=(Parameter("logit"),), support=COUNTS, entry="log1p")
+        return Traits(
+            parameters=(Parameter("logit"),), support=COUNTS, entry="log1p", factorised=False
+        )
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """Logarithms of the words' counts; one that never occurs counts as half."""
         return (x.sum(0).clamp_min(UNSEEN).log(),)
 

@@ -18,6 +18,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_real
 from isthmus.likelihoods._likelihood import (
     REAL,
+    Divisor,
     Eta,
     Likelihood,
     Parameter,
@@ -71,7 +72,7 @@ class StudentT(Likelihood):
         """ν from its unbounded parameter: 1 + softplus(η), or η itself if fixed."""
         return 1 + F.softplus(eta) if isinstance(self.df, str) else eta
 
-    def start(self, x: Tensor, unit: float = 1.0) -> Eta:
+    def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The maximum of the likelihood that is reached from the medians.
 
         By the EM algorithm in the form of Kent et al. (1994): rows are reweighted by

@@ -1,18 +1,25 @@
 """The loop and what it needs: rows, steps, precision, held-out means."""
 
+from isthmus.training.ahead import ahead
 from isthmus.training.evaluation import validate
 from isthmus.training.loop import Epoch, Plan, train
 from isthmus.training.optimizers import OPTIMIZERS, Stepper, require_optimizer, steady
 from isthmus.training.precision import find_device, require_precision
-from isthmus.training.rows import DenseRows, Rows, make_rows
+from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
+from isthmus.training.stream import Choice, StreamRows
 
 __all__ = [
     "OPTIMIZERS",
+    "Choice",
     "DenseRows",
     "Epoch",
+    "HeldOut",
     "Plan",
     "Rows",
+    "RowsInMemory",
     "Stepper",
+    "StreamRows",
+    "ahead",
     "find_device",
     "make_rows",
     "require_optimizer",

@@ -4,7 +4,7 @@ import torch
 
 from isthmus._random import make_generator
 from isthmus.model import Model
-from isthmus.training.rows import Rows
+from isthmus.training.rows import HeldOut
 
 BLOCK_CELLS = 1 << 22
 MOST_ROWS = 4096
@@ -12,7 +12,7 @@ DRAWS = 4
 
 
 @torch.no_grad()
-def validate(model: Model, rows: Rows) -> float:
+def validate(model: Model, rows: HeldOut) -> float:
     """The mean negative score of these rows in nats: for early stopping.
 
     For a code without a prior it is −log p(x | f(x)). For a stochastic one it is the negative
@@ -21,7 +21,7 @@ def validate(model: Model, rows: Rows) -> float:
     k, size = model.shape.n_components, max(1, BLOCK_CELLS // model.shape.n_features)
     generator = make_generator(0, model.device)
     total = torch.zeros((), dtype=torch.float64)
-    for index in torch.arange(len(rows), device=model.device).split(min(MOST_ROWS, size)):
-        noise = [model.encoder.draw_noise((len(index), k), generator) for _ in range(DRAWS)]
-        total += model.cost(rows.batch(index), noise).sum(dtype=torch.float64).cpu()
+    for z in rows.blocks(min(MOST_ROWS, size), model.device):
+        noise = [model.encoder.draw_noise((len(z), k), generator) for _ in range(DRAWS)]
+        total += model.cost(z, noise).sum(dtype=torch.float64).cpu()
     return float(total) / len(rows)

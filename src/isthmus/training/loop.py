@@ -15,7 +15,7 @@ the column or the layer, and the model keeps the last good weights.
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -26,8 +26,8 @@ from isthmus.objective import Objective, Terms
 from isthmus.sparse import Batch, dense
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
-from isthmus.training.precision import threads_for, wants_half_precision
-from isthmus.training.rows import Rows
+from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
+from isthmus.training.rows import HeldOut, Rows
 
 WINDOW = 64
 MOST_SLOWDOWNS = 10
@@ -174,25 +174,32 @@ class _Run:
         self.stepper = stepper or Stepper(
             model, plan.optimizer, plan.learning_rate, WarmUpAndCosine.over(self.n_steps)
         )
+        self.stepper.settle()
         # divided by the full batch size, so that a row of a short last batch weighs no more
         self._weight = 1 / self.batch_size
+        self.small = is_small(model, self.batch_size)
         self.half_precision = wants_half_precision(plan.precision, model, self.batch_size)
         self._good = _Weights(model)
         self._seen_skipped = self.stepper.n_skipped
         self._window_began = self.stepper.n_steps
         self._slowdowns = 0
+        self._batches: Iterator[Batch] = iter(())
+
+    def end(self) -> None:
+        """Stop what still reads ahead for a pass that was broken off."""
+        if isinstance(self._batches, Generator):
+            self._batches.close()
 
     def epoch(self) -> _Sums:
         """One pass over the rows in a new order."""
-        sums, n, device = _Sums(), len(self.rows), self.generator.device
-        order = torch.randperm(n, generator=self.generator, device=device)
-        for index in order.split(self.batch_size):
-            z = self.rows.batch(index)
+        sums = _Sums()
+        self._batches = self.rows.batches(self.batch_size, self.generator)
+        for z in self._batches:
             progress = min(1.0, self.stepper.n_steps / self.n_steps)
             terms = self.objective.descend(self.model, z, self.generator, progress, self._weight)
             self.stepper.step()
             sums.add(terms)
-            self.tick(len(index))
+            self.tick(len(z))
             if self.stepper.n_steps - self._window_began >= WINDOW:
                 sums.n_skipped += self._look_back(z)
         sums.n_skipped += self._look_back(z)
@@ -258,7 +265,7 @@ def train(
     rows: Rows,
     plan: Plan,
     generator: torch.Generator,
-    held_out: Rows | None = None,
+    held_out: HeldOut | None = None,
     tick: Callable[[int], None] = lambda n: None,
     stepper: Stepper | None = None,
 ) -> Iterator[Epoch]:
@@ -288,7 +295,7 @@ def train(
             model.train()
             with (
                 model.computing_in_half_precision(run.half_precision),
-                threads_for(model, run.batch_size),
+                on_one_thread(wanted=run.small),
             ):
                 sums = run.epoch()
             means = sums.means()
@@ -310,5 +317,6 @@ def train(
             if best.tired:
                 break
     finally:
+        run.end()
         best.put_back()
         model.eval()

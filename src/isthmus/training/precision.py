@@ -66,9 +66,8 @@ def wants_half_precision(precision: str, model: Model, batch_size: int) -> bool:
     return products_per_row(model) * batch_size >= MANY_PRODUCTS
 
 
-@contextmanager
-def threads_for(model: Model, batch_size: int) -> Iterator[None]:
-    """Train a small network on one thread; the number of threads is as before afterwards.
+def is_small(model: Model, batch_size: int) -> bool:
+    """Whether a step is too small to be shared between threads.
 
     Below some 2²³ products a step, handing the work to a second thread and waiting for it takes
     longer than doing it, and on a busy machine many times longer.
@@ -77,15 +76,21 @@ def threads_for(model: Model, batch_size: int) -> Iterator[None]:
         model: Its networks are asked for the size of their layers.
         batch_size: Rows per step.
     """
+    return model.device.type == "cpu" and products_per_row(model) * batch_size < FEW_PRODUCTS
+
+
+@contextmanager
+def on_one_thread(*, wanted: bool) -> Iterator[None]:
+    """Compute on one thread inside the block if that is wanted; as before afterwards."""
     before = torch.get_num_threads()
-    small = model.device.type == "cpu" and products_per_row(model) * batch_size < FEW_PRODUCTS
-    if small and before > 1:
-        torch.set_num_threads(1)
+    if not wanted or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 def multiplies_half_precision(device: torch.device) -> bool:

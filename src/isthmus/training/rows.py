@@ -1,10 +1,16 @@
 """The training rows: one tensor that stays where it is, and batches gathered from it.
 
+All that the loop asks of rows is a pass over them in a random order, in batches of scaled rows z.
+In memory that is a random permutation and gathers; rows that are read from disk for each pass are
+in `isthmus.training.stream`.
+
 Loading row by row costs more than training a small network. Here a batch is one gather from a
 contiguous tensor on the model's device; pixels stay bytes and sparse counts stay sparse until
 their batch is made.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -24,15 +30,63 @@ SMALLEST_SCALE = 1e-30
 
 
 class Rows(Protocol):
-    """Rows that a training loop can take batches from, already scaled for the model."""
+    """Rows that a training loop can go over again and again, already scaled for the model."""
 
     def __len__(self) -> int: ...
 
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Every row once, in a new random order.
+
+        Args:
+            batch_size: Rows of each batch; the last one may have fewer.
+            generator: Source of the order.
+
+        Yields:
+            z, float32 (batch_size, d), on the model's device.
+        """
+
+
+class HeldOut(Protocol):
+    """Rows that are not trained on."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(self, size: int, device: torch.device) -> Iterator[Batch]:
+        """Every row once, in the same order each time.
+
+        Args:
+            size: Rows of each block; the last one may have fewer.
+            device: The model's.
+
+        Yields:
+            z, float32 (size, d).
+        """
+
+
+class RowsInMemory(ABC):
+    """Rows that can be gathered by number: for training, and for validation."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
     def batch(self, index: Tensor) -> Batch:
         """The scaled rows (len(index), d) in float32, on the model's device."""
 
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """See `Rows`."""
+        device = generator.device
+        order = torch.randperm(len(self), generator=generator, device=device)
+        for index in order.split(batch_size):
+            yield self.batch(index)
 
-class DenseRows:
+    def blocks(self, size: int, device: torch.device) -> Iterator[Batch]:
+        """See `HeldOut`."""
+        for index in torch.arange(len(self), device=device).split(size):
+            yield self.batch(index)
+
+
+class DenseRows(RowsInMemory):
     """Scaled float32 rows.
 
     Args:
@@ -50,7 +104,7 @@ class DenseRows:
         return self.values.index_select(0, index)
 
 
-class AffineRows:
+class AffineRows(RowsInMemory):
     """Bytes, or wide float32 rows, that are scaled in their batch: factor · x + offset.
 
     Where they can stay in the user's own memory they do. For wide rows the scaling is a small part
@@ -81,7 +135,7 @@ class AffineRows:
         return torch.addcmul(self.offset, picked, self.factor)
 
 
-class SparseRows:
+class SparseRows(RowsInMemory):
     """Rows of a CSR matrix of counts, which stay sparse in their batch.
 
     Args:
@@ -109,7 +163,7 @@ class SparseRows:
         )
 
 
-class MatrixRows:
+class MatrixRows(RowsInMemory):
     """Rows of any `Matrix`, made dense (and scaled) one batch at a time.
 
     Args:
@@ -132,8 +186,8 @@ class MatrixRows:
         return self.model.scaled(torch.from_numpy(block).to(self.model.device))
 
 
-def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
-    """The cheapest `Rows` for this matrix.
+def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> RowsInMemory:
+    """The cheapest rows for this matrix.
 
     Args:
         matrix: The data.
@@ -149,13 +203,13 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Rows:
         matrix.dtype == np.float32 and matrix.n_features >= WIDE and _is_near_zero(model)
     ):
         return _affine_rows(matrix, chosen, model)
-    return DenseRows(_scaled_rows(matrix, chosen, model).to(device))
+    return DenseRows(scaled_rows(matrix, chosen, model).to(device))
 
 
 def _stays_sparse(matrix: Matrix, model: Model) -> bool:
     """Whether batches of non-zeros are all that the model needs, and fewer than the cells."""
     traits, network = model.likelihood.traits, model.encoder_network
-    zeros_stay = traits.scaling == "none" and traits.entry != "one_hot"
+    zeros_stay = traits.scaling == "none" and traits.entry in ("identity", "log1p")
     if not (zeros_stay and isinstance(network, MLP)):
         return False
     few = matrix.n_numbers <= FULLEST * len(matrix) * matrix.n_features
@@ -186,8 +240,8 @@ def _affine_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> AffineRows
     return AffineRows(rows.to(model.device), numbers, factor.float(), offset.float())
 
 
-def _scaled_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Tensor:
-    """z of the chosen rows, float32 (n, d), in blocks that stay in the processor's cache."""
+def scaled_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Tensor:
+    """z of the chosen rows, float32 (n, d), on the CPU, in blocks that stay in its cache."""
     dtype = np.result_type(matrix.dtype, np.float32)
     scaled = torch.empty(len(chosen), matrix.n_features, dtype=torch.float32)
     size = max(1, BLOCK_BYTES // (matrix.n_features * dtype.itemsize))

@@ -1,0 +1,418 @@
+"""Data that are read in passes: the same rows and statistics as in memory, and refusals."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse as sp
+import scipy.stats as st
+import torch
+
+from isthmus import FileFormatError, InvalidDataError, IsthmusError, UnsupportedTypeError
+from isthmus.data import (
+    Matrix,
+    Stream,
+    as_data,
+    as_matrix,
+    as_stream,
+    count_held_out,
+    is_held_out,
+    open_data,
+    summarise,
+    survey,
+)
+from isthmus.data import sources as sources_module
+
+RNG = np.random.default_rng(0)
+X = (RNG.normal(size=(230, 4)) * [1, 1e3, 1e-3, 1] + [0, 1e6, 0, 7]).astype(np.float32)
+X[:, 3] = 7.0
+NAMES = ["a", "b", "c", "d"]
+FRAME = pd.DataFrame(X, columns=NAMES)
+
+
+def table(rows, names=NAMES):
+    return pa.table({name: rows[:, j] for j, name in enumerate(names)})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The rows of X in three Parquet files of row groups of 30, and in an NPY file."""
+    path = tmp_path_factory.mktemp("rows")
+    for i, part in enumerate((X[:100], X[100:107], X[107:])):
+        pq.write_table(table(part), path / f"{i}.parquet", row_group_size=30)
+    np.save(path / "all.npy", X)
+    return path
+
+
+class Batches:
+    """Anew each time that it is asked."""
+
+    def __init__(self, make=lambda rows: rows, rows=X, size=37):
+        self.make, self.rows, self.size = make, rows, size
+
+    def __iter__(self):
+        return (
+            self.make(self.rows[i : i + self.size]) for i in range(0, len(self.rows), self.size)
+        )
+
+
+def loader():
+    data = torch.utils.data.TensorDataset(torch.from_numpy(X))
+    return torch.utils.data.DataLoader(data, batch_size=50)
+
+
+KINDS = {
+    "a pattern": lambda folder: str(folder / "*.parquet"),
+    "a folder": lambda folder: folder,
+    "a list of paths": lambda folder: sorted(str(path) for path in folder.glob("*.parquet")),
+    "an NPY path": lambda folder: str(folder / "all.npy"),
+    "a dataset": lambda folder: ds.dataset(sorted(map(str, folder.glob("*.parquet")))),
+    "a filtered dataset": lambda folder: ds.dataset(
+        sorted(map(str, folder.glob("*.parquet")))
+    ).filter(ds.field("a") > -100),
+    "an object of arrays": lambda folder: Batches(),
+    "a function": lambda folder: lambda: iter(Batches()),
+    "frames": lambda folder: Batches(lambda rows: pd.DataFrame(rows, columns=NAMES)),
+    "Arrow batches": lambda folder: Batches(lambda rows: table(rows).to_batches()[0]),
+    "lists": lambda folder: Batches(lambda rows: rows.tolist()),
+    "sparse batches": lambda folder: Batches(sp.csr_array),
+    "a torch loader": lambda folder: loader(),
+}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def given(request, folder):
+    return request.param(folder)
+
+
+def all_rows(stream):
+    blocks = list(stream.blocks(np.float64, 50))
+    starts = np.cumsum([0] + [len(block) for _, block in blocks])
+    assert [first for first, _ in blocks] == starts[:-1].tolist()
+    assert max(len(block) for _, block in blocks) <= 50
+    return np.concatenate([block for _, block in blocks])
+
+
+# ---- the same as in memory ------------------------------------------------------------------
+
+
+def test_every_kind_gives_the_rows_in_order_and_again(given):
+    stream = as_stream(given)
+    assert isinstance(stream, Stream)
+    for _ in range(2):
+        np.testing.assert_array_equal(all_rows(stream), X.astype(np.float64))
+    assert stream.shape == (230, 4)
+    assert stream.names in (None, tuple(NAMES))
+
+
+def test_every_kind_has_the_statistics_of_the_rows(given):
+    summary, sample = survey(as_stream(given), 1000, 0)
+    truth = X.astype(np.float64)
+    assert summary.n_rows == 230
+    np.testing.assert_allclose(summary.mean, truth.mean(0), rtol=1e-13, atol=1e-12)
+    np.testing.assert_allclose(summary.std, truth.std(0), rtol=1e-10, atol=0)
+    np.testing.assert_array_equal(summary.minimum, truth.min(0))
+    np.testing.assert_array_equal(summary.maximum, truth.max(0))
+    assert summary.constant.tolist() == [False, False, False, True]
+    assert summary.integral_columns.tolist() == [False, False, False, True]
+    np.testing.assert_array_equal(sample, truth)
+
+
+def test_extreme_columns_are_read_again(folder):
+    rows = X.astype(np.float64) * [1e300, 1, 1e-300, 1] * [1e-2, 1, 1, 1]
+    summary, _ = survey(as_stream(Batches(rows=rows)), 10, 0)
+    whole = summarise(as_matrix(rows))
+    np.testing.assert_allclose(summary.std, whole.std, rtol=1e-12)
+    assert (summary.std[:3] > 0).all()
+
+
+def test_parts_can_be_read_in_any_order(folder):
+    stream = as_stream(str(folder / "*.parquet"))
+    assert stream.n_parts == 4 + 1 + 5
+    order = RNG.permutation(stream.n_parts)
+    found = {matrix.first_row: matrix.values for matrix in stream.matrices(order)}
+    assert sorted(found) == [0, 30, 60, 90, 100, 107, 137, 167, 197, 227]
+    for first, values in found.items():
+        np.testing.assert_array_equal(values, X[first : first + len(values)])
+
+
+def test_a_large_row_group_comes_in_pieces(tmp_path, monkeypatch):
+    rows = RNG.normal(size=(5000, 4)).astype(np.float32)
+    pq.write_table(table(rows), tmp_path / "one.parquet", row_group_size=5000)
+    from isthmus.data import _parquet
+
+    monkeypatch.setattr(_parquet, "PIECE_BYTES", 600 * 16)
+    sizes = [len(matrix) for matrix in as_stream(tmp_path / "one.parquet").matrices()]
+    assert sizes == [600] * 8 + [200]
+
+
+def test_columns_can_be_chosen(folder):
+    for given in (str(folder / "*.parquet"), ds.dataset(str(folder / "0.parquet"))):
+        stream = as_stream(given, columns=["c", "a"])
+        assert stream.names == ("c", "a")
+        (_, block), *_ = stream.blocks(np.float32)
+        np.testing.assert_array_equal(block[:7], X[:7, [2, 0]])
+
+
+def test_columns_in_another_order_are_matched_by_name(tmp_path):
+    pq.write_table(table(X[:50]), tmp_path / "0.parquet")
+    pq.write_table(table(X[50:]).select(["d", "b", "a", "c"]), tmp_path / "1.parquet")
+    np.testing.assert_array_equal(all_rows(as_stream(tmp_path)), X)
+
+
+def test_a_sample_is_uniform():
+    numbers = np.arange(600.0)[:, None]
+    counts = np.zeros(600)
+    for seed in range(400):
+        _, sample = survey(as_stream(Batches(rows=numbers, size=70)), 60, seed)
+        assert len(sample) == 60
+        assert (np.diff(sample[:, 0]) > 0).all()
+        counts[sample[:, 0].astype(int)] += 1
+    # by rows, and by the batches from which they come
+    assert st.chisquare(counts).pvalue > 1e-3
+    assert st.chisquare(np.add.reduceat(counts, np.arange(0, 600, 60))).pvalue > 1e-3
+
+
+def test_images_keep_their_shape():
+    images = RNG.integers(0, 256, (40, 5, 6), dtype=np.uint8)
+    stream = as_stream(lambda: iter([images[:9], images[9:]]))
+    assert (stream.row_shape, stream.dtype) == ((5, 6), np.uint8)
+
+
+def test_a_large_memory_map_is_a_stream(folder, monkeypatch):
+    mapped = np.load(folder / "all.npy", mmap_mode="r")
+    assert isinstance(as_data(mapped), Matrix)
+    monkeypatch.setattr("isthmus.data.stream.LARGE_BYTES", X.nbytes)
+    np.testing.assert_array_equal(all_rows(as_data(mapped)), X)
+
+
+def test_a_private_memory_map_keeps_what_was_written(folder, monkeypatch):
+    monkeypatch.setattr("isthmus.data.stream.LARGE_BYTES", X.nbytes)
+    mapped = np.load(folder / "all.npy", mmap_mode="c")
+    mapped[3, 0] = 99
+    for _ in range(2):
+        assert all_rows(as_data(mapped))[3, 0] == 99
+
+
+def test_files_are_opened_as_streams_where_they_are_large(folder, monkeypatch):
+    assert isinstance(open_data(folder / "*.parquet"), Stream)
+    assert isinstance(open_data(folder), Stream)
+    assert isinstance(open_data(folder / "0.parquet"), pa.Table)
+    assert isinstance(open_data(folder / "all.npy"), np.memmap)
+    monkeypatch.setattr("isthmus.data.stream.LARGE_BYTES", 100)
+    assert isinstance(open_data(folder / "0.parquet"), Stream)
+    assert isinstance(open_data(folder / "all.npy"), Stream)
+
+
+@pytest.mark.parametrize("given", [X, X.tolist(), FRAME, table(X), sp.csr_array(X), {"a": 1}, 3])
+def test_what_holds_its_data_is_no_stream(given):
+    assert as_stream(given) is None
+
+
+# ---- missing cells --------------------------------------------------------------------------
+
+
+def with_gaps():
+    rows = RNG.normal(size=(300, 5)) * [1, 1e200, 1, 1, 1] + [1e9, 0, 0, 0, 0]
+    rows[RNG.random(rows.shape) < 0.3] = np.nan
+    rows[:, 2] = np.where(np.isnan(rows[:, 2]), np.nan, np.rint(rows[:, 2]))
+    rows[:, 3] = np.nan
+    rows[:40, 4] = np.nan
+    rows[0] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, sp.csr_array])
+def test_missing_cells_count_nowhere(form):
+    rows = with_gaps()
+    summary = summarise(as_matrix(form(rows)), missing=True)
+    some = [0, 1, 2, 4]
+    scale = np.array([1, 1e-200, 1, 1])
+    truth = rows[:, some] * scale
+    assert summary.n_observed.tolist() == (~np.isnan(rows)).sum(0).tolist()
+    np.testing.assert_allclose(summary.mean[some] * scale, np.nanmean(truth, 0), rtol=1e-12)
+    np.testing.assert_allclose(summary.std[some] * scale, np.nanstd(truth, 0), rtol=1e-6)
+    np.testing.assert_array_equal(summary.minimum[some] * scale, np.nanmin(truth, 0))
+    np.testing.assert_array_equal(summary.maximum[some] * scale, np.nanmax(truth, 0))
+    # a number of 1e200 has no fraction
+    assert summary.integral_columns.tolist() == [False, True, True, True, False]
+    assert (summary.mean[3], summary.std[3], summary.constant[3]) == (0, 0, True)
+
+
+def test_missing_cells_are_refused_where_they_are_not_asked_for():
+    with pytest.raises(
+        InvalidDataError, match=r"contains NaN\. The first of \d+ is .* row 0, col"
+    ):
+        summarise(as_matrix(with_gaps()))
+    rows = with_gaps()
+    rows[7, 1] = np.inf
+    with pytest.raises(InvalidDataError, match=r"infinity.* row 7, column 1\."):
+        summarise(as_matrix(rows), missing=True)
+
+
+# ---- held-out rows --------------------------------------------------------------------------
+
+
+def test_held_out_rows_do_not_depend_on_the_blocks():
+    whole = is_held_out(0, 10_000, 0.1, 3)
+    parts = [is_held_out(first, 77, 0.1, 3) for first in range(0, 10_000, 77)]
+    np.testing.assert_array_equal(np.concatenate(parts)[:10_000], whole)
+    assert count_held_out(10_000, 0.1, 3) == whole.sum()
+    assert count_held_out(3 * 2**20 + 5, 0.5, 3) == is_held_out(0, 3 * 2**20 + 5, 0.5, 3).sum()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+def test_held_out_rows_look_drawn_at_random(seed):
+    chosen = is_held_out(0, 100_000, 0.2, seed)
+    assert st.binomtest(int(chosen.sum()), 100_000, 0.2).pvalue > 1e-4
+    groups = chosen.reshape(1000, 100).sum(1)
+    assert abs(groups.var() / (100 * 0.2 * 0.8) - 1) < 5 * np.sqrt(2 / 1000)
+    both = chosen[1:] & chosen[:-1]
+    assert st.binomtest(int(both.sum()), 99_999, 0.04).pvalue > 1e-4
+    assert not is_held_out(0, 1000, 0.0, seed).any()
+    # a smaller part is a part of the larger one, and other seeds are other draws
+    assert not (is_held_out(0, 100_000, 0.1, seed) & ~chosen).any()
+    other = chosen & is_held_out(0, 100_000, 0.2, 12345)
+    assert st.binomtest(int(other.sum()), 100_000, 0.04).pvalue > 1e-4
+
+
+# ---- refused --------------------------------------------------------------------------------
+
+
+def cut_off(path, n_bytes):
+    with open(path, "rb+") as file:
+        file.truncate(n_bytes)
+
+
+def spoil(path, group):
+    """Overwrite the middle of a row group; the footer stays."""
+    column = pq.ParquetFile(path).metadata.row_group(group).column(1)
+    with open(path, "rb+") as file:
+        file.seek(column.dictionary_page_offset or column.data_page_offset)
+        file.write(b"\xff" * column.total_compressed_size)
+
+
+def test_a_file_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "short.parquet"
+    pq.write_table(table(X), path, row_group_size=50)
+    cut_off(path, path.stat().st_size // 2)
+    with pytest.raises(FileFormatError, match=r"short\.parquet .*row group 0 on.*cut off"):
+        as_stream(path)
+
+
+@pytest.mark.parametrize("whole", ["path", "dataset"])
+def test_a_damaged_row_group_is_named(tmp_path, whole):
+    path = tmp_path / "bad.parquet"
+    pq.write_table(table(X), path, row_group_size=50)
+    spoil(path, 3)
+    stream = as_stream(path if whole == "path" else ds.dataset(str(path)))
+    with pytest.raises(FileFormatError, match=r"Row group 3 of \S*bad\.parquet .*cut off or dam"):
+        list(stream.matrices())
+
+
+def test_a_file_that_shrinks_between_passes_is_named(tmp_path):
+    path = tmp_path / "less.parquet"
+    pq.write_table(table(X), path, row_group_size=50)
+    stream = as_stream(path)
+    list(stream.matrices())
+    os.truncate(path, 600)
+    with pytest.raises(FileFormatError, match=r"Row group \d of \S*less\.parquet"):
+        list(stream.matrices())
+
+
+DIFFERENT = {
+    "one less": (X[:, :3], NAMES[:3], r"1\.parquet has no column 'd'"),
+    "one more": (np.hstack([X, X[:, :1]]), [*NAMES, "e"], r"1\.parquet has a column 'e', which"),
+    "another type": (X.astype(np.float64), NAMES, r"'a' is float in \S*0\.parquet but double in"),
+}
+
+
+@pytest.mark.parametrize(("rows", "names", "said"), DIFFERENT.values(), ids=DIFFERENT)
+def test_files_of_different_schemas(tmp_path, rows, names, said):
+    pq.write_table(table(X), tmp_path / "0.parquet")
+    pq.write_table(table(rows, names), tmp_path / "1.parquet")
+    with pytest.raises(InvalidDataError, match=said):
+        as_stream(str(tmp_path / "*.parquet"))
+
+
+def test_a_generator_that_raises_half_way():
+    def batches():
+        yield X[:50]
+        yield X[50:80]
+        raise OSError("the line is dead")
+
+    with pytest.raises(InvalidDataError, match=r"after 2 of them.*OSError: the line is") as caught:
+        survey(as_stream(batches), 10, 0)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def changing():
+    sizes = iter([230, 230, 230, 200, 200])
+    return lambda: iter([X[: next(sizes)]])
+
+
+REFUSED = {
+    "a generator": (lambda: iter(Batches()), UnsupportedTypeError, r"only once.*function"),
+    "a generator expression": (lambda: (x for x in [X]), UnsupportedTypeError, "only once"),
+    "no batches": (lambda: lambda: iter([]), InvalidDataError, r"0 sample\(s\)"),
+    "empty batches": (lambda: lambda: iter([X[:0]]), InvalidDataError, r"0 sample\(s\)"),
+    "wider batches": (
+        lambda: lambda: iter([X, X[:, :3]]),
+        InvalidDataError,
+        r"row 230 on have the shape \(3,\), and those before \(4,\)",
+    ),
+    "other names": (
+        lambda: lambda: iter([FRAME, FRAME.rename(columns={"b": "z"})]),
+        InvalidDataError,
+        r"row 230 on are a, z, c, d, and those before a, b, c, d",
+    ),
+    "rows with labels": (lambda: lambda: iter([(X, X[:, 0])]), UnsupportedTypeError, "rows alone"),
+    "text": (lambda: lambda: iter([np.array([["a"]])]), InvalidDataError, "holds text"),
+    "a missing file": (lambda: ["no.parquet"], InvalidDataError, r"no file no\.parquet"),
+    "a missing path": (lambda: "no.parquet", InvalidDataError, r"no file no\.parquet"),
+    "a pattern of nothing": (lambda: "no/*.parquet", InvalidDataError, r"named like 'no/\*"),
+}
+
+
+@pytest.mark.parametrize(("make", "kind", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused(make, kind, said):
+    with pytest.raises(kind, match=said) as caught:
+        list(as_stream(make()).matrices())
+    assert isinstance(caught.value, IsthmusError)
+    assert str(caught.value).endswith(".")
+
+
+def test_batches_that_change_are_refused():
+    stream = as_stream(changing())
+    list(stream.matrices())
+    list(stream.matrices())
+    with pytest.raises(InvalidDataError, match="230 rows in the first pass and 200 in another"):
+        list(stream.matrices())
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UnsupportedTypeError, match=r"x\.csv can't be read part by part.*data\.re"):
+        as_stream(tmp_path / "x.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidDataError, match="has no Parquet files"):
+        as_stream(tmp_path / "empty")
+
+
+def test_an_infinite_value_is_named_by_its_place_in_the_whole(tmp_path):
+    rows = X.copy()
+    rows[155, 2] = np.inf
+    pq.write_table(table(rows), tmp_path / "x.parquet", row_group_size=40)
+    with pytest.raises(InvalidDataError, match=r"is inf in row 155, column 'c'"):
+        survey(as_stream(tmp_path / "x.parquet"), 10, 0)
+
+
+def test_the_pages_of_a_map_are_given_back(folder):
+    array = np.load(folder / "all.npy", mmap_mode="r")
+    source = sources_module.ArraySource(array)
+    (piece,) = source.pieces(0)
+    np.testing.assert_array_equal(piece, X)
