@@ -1,6 +1,6 @@
 """Sparse counts that stay sparse, beside batches that are made dense: rows per second and memory.
 
-    python benchmarks/sparse.py [--likelihood poisson] [--before OTHER_CHECKOUT/src]
+    python benchmarks/sparse_counts.py [--likelihood poisson] [--before OTHER_CHECKOUT/src]
 
 Data: counts drawn from twenty topics whose words follow a power law, 100,000 rows of 20,000
 columns, one cell in two hundred above zero, in CSR. The network is 20,000 – 128 – 32 – 128 –
