@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from isthmus.networks import MLP
+from isthmus.sparse import Batch, SparseBatch, linear, weight_gradient
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Trace:
         weights: W_l in the type in which they were used.
     """
 
-    inputs: list[Tensor]
+    inputs: list[Batch]
     sums: list[Tensor]
     weights: list[Tensor]
 
@@ -39,7 +39,7 @@ class Trace:
 
 
 @torch.no_grad()
-def forward(mlp: MLP, x: Tensor, *, half: bool) -> tuple[Tensor, Trace]:
+def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
     """The network's output, in the type of x, and the trace of the way through.
 
     Args:
@@ -48,16 +48,20 @@ def forward(mlp: MLP, x: Tensor, *, half: bool) -> tuple[Tensor, Trace]:
         half: Whether to compute in bfloat16.
     """
     layers, function = mlp.linear_layers, mlp.activation.function
-    trace = Trace([], [], [])
-    out, last = (x.bfloat16() if half else x), layers[-1]
+    trace, last = Trace([], [], []), layers[-1]
+    given: Batch = x.bfloat16() if half and isinstance(x, Tensor) else x
     for layer in layers:
-        weight, bias = _parameters(layer, half)
-        trace.inputs.append(out)
+        # a product with few non-zeros costs less than the conversion of its weights
+        weight, bias = _parameters(layer, half and isinstance(given, Tensor))
+        trace.inputs.append(given)
         trace.weights.append(weight)
-        out = F.linear(out, weight, bias)
+        out = linear(given, weight, bias)
+        if half:
+            out = out.bfloat16()
+        given = out
         if layer is not last:
             trace.sums.append(out)
-            out = function(out)
+            given = function(out)
     return out.to(x.dtype), trace
 
 
@@ -74,13 +78,18 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
         The gradient with respect to the first layer's sums, G_1; see `Trace.to_input`.
     """
     layers, chain = mlp.linear_layers, mlp.activation.chain
-    g = gradient.to(trace.weights[0].dtype)
+    g = gradient.to(trace.weights[-1].dtype)
     for i in range(len(layers) - 1, -1, -1):
         layer = layers[i]
-        layer.weight.grad = (g.T @ trace.inputs[i]).to(layer.weight.dtype)
+        given = trace.inputs[i]
+        if isinstance(given, SparseBatch):
+            layer.weight.grad = weight_gradient(given, g.to(layer.weight.dtype))
+        else:
+            layer.weight.grad = (g.T @ given).to(layer.weight.dtype)
         layer.bias.grad = g.sum(0, dtype=layer.bias.dtype)
         if i:
-            g = chain(g @ trace.weights[i], trace.sums[i - 1], trace.inputs[i])
+            assert isinstance(given, Tensor)
+            g = chain(g @ trace.weights[i], trace.sums[i - 1], given)
     return g
 
 

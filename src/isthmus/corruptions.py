@@ -21,6 +21,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import Registry, is_real
+from isthmus.sparse import Batch, SparseBatch, dense
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Corruption(ABC):
                 one feature lie side by side.
             generator: Source of all randomness, on the device of x.
         """
+
+    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
+        """A corrupted copy of sparse rows: made dense, unless zeros stay zeros."""
+        return self(dense(x), 1, generator)
 
     def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
         """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
@@ -185,8 +190,17 @@ class Masking(Corruption):
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
         """x with zeros in the cells that are hit."""
-        masked = x.masked_fill(self._hit(x, width, generator), 0.0)
-        kept = 1 - self._part(x.shape[1] // width)
+        return self._filled(x, self._hit(x, width, generator), x.shape[1] // width)
+
+    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
+        """The same of sparse rows, whose other cells are zero already."""
+        if isinstance(self.rate, str):
+            return super().of_numbers(x, generator)
+        hit = torch.rand(len(x.values), generator=generator, device=x.device) < self.rate
+        return x.map(lambda values: self._filled(values, hit, 1))
+
+    def _filled(self, x: Tensor, hit: Tensor, n_features: int) -> Tensor:
+        masked, kept = x.masked_fill(hit, 0.0), 1 - self._part(n_features)
         return masked.div_(kept) if self.rescale and kept else masked
 
     def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
@@ -279,11 +293,17 @@ CORRUPTIONS: Registry[Corruption] = Registry(
 
 
 def corrupt(
-    corruptions: Sequence[Corruption], x: Tensor, width: int, generator: torch.Generator
-) -> Tensor:
-    """x after each corruption in turn; x itself if there are none."""
+    corruptions: Sequence[Corruption], x: Batch, width: int, generator: torch.Generator
+) -> Batch:
+    """x after each corruption in turn; x itself if there are none.
+
+    Sparse rows stay so under corruptions that leave zeros alone.
+    """
     for corruption in corruptions:
-        x = corruption(x, width, generator)
+        if isinstance(x, SparseBatch):
+            x = corruption.of_numbers(x, generator)
+        else:
+            x = corruption(x, width, generator)
     return x
 
 

@@ -30,6 +30,7 @@ from isthmus.encoders import Encoder
 from isthmus.entry import TableEntry, entry_width
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.networks import MLP, Decoder
+from isthmus.sparse import Batch, SparseBatch, dense
 
 EVIDENCE_POINTS = 32
 
@@ -122,7 +123,7 @@ class Model(nn.Module):
             return z
         return self.center.to(z.dtype) + self.scale.to(z.dtype) * z
 
-    def enter(self, z: Tensor) -> Tensor:
+    def enter(self, z: Batch) -> Batch:
         """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level.
 
         Of a table: see `entry`.
@@ -133,7 +134,8 @@ class Model(nn.Module):
         if self._traits.entry == "identity":
             return z
         if self._traits.entry == "log1p":
-            return torch.log1p(z)
+            return z.map(torch.log1p) if isinstance(z, SparseBatch) else torch.log1p(z)
+        assert isinstance(z, Tensor)
         return F.one_hot(z.long(), self.entry_width).flatten(1).to(z.dtype)
 
     @property
@@ -155,7 +157,7 @@ class Model(nn.Module):
 
     # ---- the way through --------------------------------------------------------------------
 
-    def encode(self, entered: Tensor) -> Tensor:
+    def encode(self, entered: Batch) -> Tensor:
         """The η of p(h | x), (n, k·q), in at least float32."""
         out: Tensor
         if not self.half_precision:
@@ -189,7 +191,7 @@ class Model(nn.Module):
                 eta.append(self.parameters_of_all_rows[parameter.name])
         return tuple(eta)
 
-    def code(self, z: Tensor) -> Tensor:
+    def code(self, z: Batch) -> Tensor:
         """E[h | x], (n, k): deterministic, row by row."""
         return self.encoder.mean(self.encode(self.enter(z)))
 
@@ -206,28 +208,28 @@ class Model(nn.Module):
                 "Use Contractive(of='encoder')."
             )
         h = self.encoder.mean(self.encode(entered))
-        return self.enter(self.likelihood.mean(self.decode(h)))
+        return dense(self.enter(self.likelihood.mean(self.decode(h))))
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
         """log p(z_j | h), (n, d), in nats of the scaled data; 0 where a cell is missing."""
         return self.likelihood.log_prob(z, self.decode(h))
 
-    def nll(self, z: Tensor, h: Tensor) -> Tensor:
+    def nll(self, z: Batch, h: Tensor) -> Tensor:
         """−log p(x | h) in nats and in the user's units, (n,)."""
         return self.likelihood.nll(z, self.decode(h)) + self._log_volume_of(z)
 
-    def _log_volume_of(self, z: Tensor) -> Tensor | float:
+    def _log_volume_of(self, z: Batch) -> Tensor | float:
         """Σ_j log scale_j over the observed cells of each row."""
         observed = self._observed(z)
         if observed is None:
             return self.log_volume
         return observed.to(z.dtype) @ self.log_scale.to(z.dtype)
 
-    def _observed(self, z: Tensor) -> Tensor | None:
+    def _observed(self, z: Batch) -> Tensor | None:
         """Which cells of a table are there, (n, d); None where all are."""
-        return None if self.table is None else ~z.isnan()
+        return None if self.table is None else ~dense(z).isnan()
 
-    def slope(self, z: Tensor, out: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+    def slope(self, z: Batch, out: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         """−log p(x | h), (n,), and the slope of its weighted sum in the decoder's output.
 
         The slopes in what is learned for all rows alike go to these parameters' ``grad``.
@@ -289,10 +291,26 @@ class Model(nn.Module):
             log_prob = torch.zeros_like(z)
             for draw in draws:
                 log_prob += self.log_prob(z, self.encoder.draw(eta, draw)) / len(draws)
-        kl, volume, observed = self.encoder.kl(eta), self.log_scale.to(log_prob), self._observed(z)
-        if observed is None:
-            return log_prob - volume, kl
-        return log_prob - volume * observed, kl.masked_fill(~observed.any(1, keepdim=True), 0.0)
+        kl, volume, observed = self._kl(eta, z), self.log_scale.to(log_prob), self._observed(z)
+        return log_prob - (volume if observed is None else volume * observed), kl
+
+    def _kl(self, eta: Tensor, z: Batch) -> Tensor:
+        """KL(p(h | x) ‖ p(h)) per unit, (n, k); 0 for a row of a table without any cell."""
+        kl, observed = self.encoder.kl(eta), self._observed(z)
+        return kl if observed is None else kl.masked_fill(~observed.any(1, keepdim=True), 0.0)
+
+    def cost(self, z: Batch, noise: Sequence[Tensor]) -> Tensor:
+        """The negative evidence bound of each row in the user's units, (n,).
+
+        Args:
+            z: Scaled rows (n, d).
+            noise: As in `evidence`.
+        """
+        eta = self.encode(self.enter(z))
+        if not self.encoder.stochastic:
+            return self.nll(z, self.encoder.mean(eta))
+        costs = [self.nll(z, self.encoder.draw(eta, draw)) for draw in noise]
+        return torch.stack(costs).mean(0) + self._kl(eta, z).sum(1)
 
     def _evidence_points(self, eta: Tensor) -> Tensor:
         points = self.encoder.design(EVIDENCE_POINTS, self.shape.n_components, make_generator(0))

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
 from isthmus.activations import activation
+from isthmus.sparse import Batch, linear
 
 
 class Decoder(Protocol):
@@ -104,12 +105,12 @@ class MLP(nn.Module):
         """The layers in order, typed."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Batch) -> Tensor:
         """(n, first width) to (n, last width)."""
-        *inner, last = self.layers
-        for layer in inner:
-            x = self.activation.function(layer(x))
-        out: Tensor = last(x)
+        first, *others = self.linear_layers
+        out = first(x) if isinstance(x, Tensor) else linear(x, first.weight, first.bias)
+        for layer in others:
+            out = layer(self.activation.function(out))
         return out
 
     @torch.no_grad()

@@ -96,6 +96,15 @@ def log_poisson(x: Tensor, log_mean: Tensor) -> Tensor:
     return log_saturated_poisson(x) - distance
 
 
+def log_negative_binomial(x: Tensor, log_mean: Tensor, log_theta: Tensor) -> Tensor:
+    """log Γ(x+θ)/(Γ(θ) x!) + x log μ/(μ+θ) + θ log θ/(μ+θ)."""
+    # the terms are of the size of x and of θ and cancel: in float64, whatever the rest is in
+    count, theta, apart = x.double(), log_theta.double().exp(), log_theta.double() - log_mean
+    ways = torch.lgamma(count + theta) - torch.lgamma(theta) - torch.lgamma(count + 1)
+    log_prob = ways - count * F.softplus(apart) - theta * F.softplus(-apart)
+    return log_prob.to(log_mean.dtype)
+
+
 def log_partition_unit(eta: Tensor) -> Tensor:
     """A(η) = log ∫₀¹ exp(ηx) dx = log((e^η − 1)/η), stable for every η.
 

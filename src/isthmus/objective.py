@@ -17,6 +17,7 @@ from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
+from isthmus.sparse import Batch, dense
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Objective:
         )
 
     def __call__(
-        self, model: Model, z: Tensor, generator: torch.Generator, progress: float = 1.0
+        self, model: Model, z: Batch, generator: torch.Generator, progress: float = 1.0
     ) -> Terms:
         """The terms of J for a batch.
 
@@ -100,8 +101,8 @@ class Objective:
         return min((each.share(n_features) for each in self.corruptions), default=1.0)
 
     def _corrupted(
-        self, model: Model, z: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+        self, model: Model, z: Batch, generator: torch.Generator
+    ) -> tuple[Batch, Batch]:
         """What the encoder sees of x̃, and the cells that count.
 
         Of a table the cells are corrupted before they enter.
@@ -116,15 +117,17 @@ class Objective:
                     "give likelihood as a list or as Columns(...), or use targets='all'."
                 )
             return corrupt(self.corruptions, model.enter(z), model.entry_width, generator), z
-        cells = Cells(z, model.table.is_real, model.table.is_category)
+        values = dense(z)
+        cells = Cells(values, model.table.is_real, model.table.is_category)
         corrupted = corrupt_cells(self.corruptions, cells, generator)
-        target = z if self.share(z.shape[1]) == 1 else z.masked_fill(~corrupted.isnan(), torch.nan)
+        hidden = self.share(model.shape.n_features) < 1
+        target = values.masked_fill(~corrupted.isnan(), torch.nan) if hidden else values
         return model.enter(corrupted), target
 
     def descend(
         self,
         model: Model,
-        z: Tensor,
+        z: Batch,
         generator: torch.Generator,
         progress: float = 1.0,
         weight: float = 1.0,
@@ -148,13 +151,15 @@ class Objective:
         return terms.detached()
 
     def _descend_layers(
-        self, model: Model, z: Tensor, generator: torch.Generator, progress: float, weight: float
+        self, model: Model, z: Batch, generator: torch.Generator, progress: float, weight: float
     ) -> Terms:
         """Only the code in the middle is left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
         entered, target = self._corrupted(model, z, generator)
-        eta, trace_down = forward(down, entered.detach(), half=half)
+        learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
+        given = entered.detach() if isinstance(entered, Tensor) else entered
+        eta, trace_down = forward(down, given, half=half)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
@@ -169,15 +174,16 @@ class Objective:
             assert eta.grad is not None
             slope = eta.grad
         slope = backward(down, trace_down, slope)
-        if entered.requires_grad:  # vectors of levels are learned
+        if learned:
+            assert isinstance(entered, Tensor)
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
         nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
-    def _penalties(self, model: Model, z: Tensor, h: Tensor) -> dict[str, Tensor]:
+    def _penalties(self, model: Model, z: Batch, h: Tensor) -> dict[str, Tensor]:
         if not self.penalties:
             return {}
-        entered = model.enter(z)
+        entered = dense(model.enter(z))
         maps = Maps(
             encoder=model.encoder_network,
             n_components=model.shape.n_components,

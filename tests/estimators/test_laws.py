@@ -365,10 +365,10 @@ def test_partial_fit_goes_on_after_fit():
 
 CHOICES = {
     "bits": (DATA["bernoulli"], "Bernoulli(fractions=False)"),
-    "counts": (np.random.default_rng(1).poisson(3.0, (500, 8)), "Poisson()"),
+    "counts": (np.random.default_rng(1).poisson(3.0, (500, 8)), "Poisson(size=None)"),
     "wide counts": (
         np.random.default_rng(1).negative_binomial(1, 0.1, (500, 8)),
-        "NegativeBinomial(dispersion='feature')",
+        "NegativeBinomial(dispersion='feature', size=None)",
     ),
     "numbers": (REAL, "Gaussian(scale='feature', floor=0.001)"),
     "pixels": ((255 * UNIT).astype(np.uint8), "Gaussian(scale='shared', floor=0.001)"),

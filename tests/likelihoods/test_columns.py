@@ -16,10 +16,12 @@ from isthmus import (
     InvalidParameterError,
     Laplace,
     Multinomial,
+    NegativeBinomial,
     Poisson,
     StudentT,
     SupportError,
     UnsupportedTypeError,
+    ZeroInflatedNegativeBinomial,
 )
 from isthmus.likelihoods.columns import _buckets
 
@@ -265,6 +267,10 @@ def test_a_value_outside_is_refused_by_its_column():
     [
         ((), InvalidParameterError, "one likelihood per column; got none"),
         ((Multinomial(),), InvalidParameterError, "can't be a part of Columns"),
+        *(
+            ((Gaussian(), member(size="library")), InvalidParameterError, r"total .*Use \w+\(\)")
+            for member in (Poisson, NegativeBinomial, ZeroInflatedNegativeBinomial)
+        ),
         ((Columns((Gaussian(),)),), InvalidParameterError, "list its parts"),
         (("gaussian",), UnsupportedTypeError, "must be a likelihood"),
         ((["gaussian"],), UnsupportedTypeError, "must be a likelihood"),
@@ -279,5 +285,6 @@ def test_nonsense_is_refused(parts, kind, message):
 
 def test_a_long_table_is_printed_shortly():
     text = repr(Columns((Gaussian(),) * 1000 + (Poisson(),)))
-    assert text == "Columns(1000 × Gaussian(scale='feature', floor=0.001), 1 × Poisson())"
+    normal, counts = "1000 × Gaussian(scale='feature', floor=0.001)", "1 × Poisson(size=None)"
+    assert text == f"Columns({normal}, {counts})"
     assert len(repr(Columns(tuple(Categorical(k) for k in range(2, 900))))) < 400

@@ -134,6 +134,9 @@ class StepperSpy:
     def __init__(self, model, seen):
         self.model, self.seen, self.n_steps = model, seen, 0
 
+    def settle(self):
+        pass
+
     def step(self):
         self.seen.append(self.model.encoder_network.linear_layers[0].weight.grad.clone())
         self.model.zero_grad()

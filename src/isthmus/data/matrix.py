@@ -110,6 +110,40 @@ class Matrix:
         # a fancy index has copied the rows already
         return self._dense(self.values[index], dtype, lambda row: int(index[row]), copy=False)
 
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers are stored: n·d, or the non-zeros of a CSR array."""
+        values = self.values
+        return int(values.size if isinstance(values, np.ndarray) else values.nnz)
+
+    def take_sparse(
+        self, index: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of a CSR array named by ``index``, by their numbers.
+
+        Returns:
+            The stored numbers divided by `divisor` (m,), their columns (m,), and where each row
+            begins among them, and the end, (len(index) + 1,).
+
+        Raises:
+            InvalidDataError: A finite value is too large for float32.
+        """
+        assert not isinstance(self.values, np.ndarray)
+        part = self.values[index]
+        numbers = part.data.reshape(1, -1)
+        places = np.repeat(index, np.diff(part.indptr))
+        with np.errstate(over="ignore"):
+            values = (part.data / self.divisor).astype(np.float32)
+        if np.isinf(values).any():
+            lost = int(np.isinf(values).argmax())
+            column = int(part.indices[lost])
+            raise InvalidDataError(
+                f"Input X contains a value too large for float32. Row {places[lost]} of column "
+                f"{self.name(column)} is {numbers[0, lost]}. Divide the column by a constant, or "
+                "drop it."
+            )
+        return values, part.indices.astype(np.int64), part.indptr.astype(np.int64)
+
     def blocks(
         self, dtype: DTypeLike = np.float32, size: int | None = None
     ) -> Iterator[tuple[int, NDArray[Any]]]:

@@ -20,10 +20,12 @@ from isthmus.analysis.impute import LEVELS, STRATA, TRIED_ROWS, Spread, try_on_h
 from isthmus.estimators.apply import feature_scores
 from isthmus.estimators.learn import Split
 from isthmus.model import Model
+from isthmus.sparse import dense
 
 REFERENCE = "reference_scores"
 REFERENCE_ROWS = 8192
 REFERENCE_CELLS = 1 << 21
+BLOCK_CELLS = 1 << 22
 BLOCK = 2048
 
 
@@ -65,10 +67,11 @@ def try_out(model: Model, parts: Split, seed: int, *, hid: bool) -> Tried:
 def _first(parts: Split, n_rows: int, model: Model) -> Iterator[Tensor]:
     """z of the first held-out rows, or of some rows where none were held out."""
     if parts.held_out is None:
-        yield parts.some()[:n_rows]
+        yield dense(parts.some())[:n_rows]
         return
-    for z in parts.held_out.blocks(min(BLOCK, n_rows), model.device):
-        yield z[:n_rows]
+    size = min(BLOCK, n_rows, max(1, BLOCK_CELLS // model.shape.n_features))
+    for z in parts.held_out.blocks(size, model.device):
+        yield dense(z)[:n_rows]
         n_rows -= len(z)
         if n_rows <= 0:
             return

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from isthmus._errors import IsthmusWarning
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.data import Matrix, Stream
 from isthmus.estimators.construct import Beginning
 from isthmus.model import Model
+from isthmus.sparse import Batch
 from isthmus.training import (
     Choice,
     Epoch,
@@ -112,7 +112,7 @@ class Split:
 
     rows: Rows
     held_out: HeldOut | None
-    some: Callable[[], Tensor]
+    some: Callable[[], Batch]
 
 
 def split(begun: Beginning, fraction: float, seed: int) -> Split:
@@ -141,7 +141,7 @@ def split(begun: Beginning, fraction: float, seed: int) -> Split:
     )
 
 
-def first_rows(matrix: Matrix, order: NDArray[np.intp], model: Model) -> Tensor:
+def first_rows(matrix: Matrix, order: NDArray[np.intp], model: Model) -> Batch:
     """z of the first thousand rows or so in this order."""
     rows = make_rows(matrix, order[: _report_rows(matrix.n_features)], model)
     return rows.batch(torch.arange(len(rows), device=model.device))
@@ -152,7 +152,7 @@ def _report_rows(n_features: int) -> int:
 
 
 @torch.no_grad()
-def report(model: Model, z: Tensor, say: Callable[[str], None]) -> dict[str, float]:
+def report(model: Model, z: Batch, say: Callable[[str], None]) -> dict[str, float]:
     """How the code of some rows is used, as the encoder part sees it.
 
     Args:

@@ -15,7 +15,7 @@ parameter has K numbers per feature. All log-probabilities are in nats with ever
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidParameterError, SupportError
 from isthmus._registry import is_real
+from isthmus.sparse import Batch, SparseBatch
 
 Eta = tuple[Tensor, ...]
 Scaling = Literal["feature", "common", "none"]
@@ -82,7 +83,7 @@ class Traits:
         entry: How the encoder sees x: as it is, log(1 + x), one 0/1 column per level, or each
             column of a table in its own way.
         factorised: Whether a feature has a probability by itself, so that a missing one can be
-            left out.
+            left out; not so where the row's total is given.
         columns: The traits of each column by itself where they differ; then NaN is a cell that
             was not observed, and its log-probability is 0.
     """
@@ -111,7 +112,13 @@ class Likelihood(ABC):
 
     Members are frozen dataclasses without weights. Values of x and η are in the units in which
     the network works, that is after the scaling named in `traits`.
+
+    Attributes:
+        reads_sparse: Whether `_nll` and `_slope` take a `SparseBatch` as it is; for other members
+            it is made dense.
     """
+
+    reads_sparse: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -159,18 +166,24 @@ class Likelihood(ABC):
         """
         return self._log_prob(_full(x), tuple(map(_full, eta)))
 
-    def nll(self, x: Tensor, eta: Eta) -> Tensor:
+    def nll(self, x: Batch, eta: Eta) -> Tensor:
         """−log p(x | h) = −Σ_j log p(x_j | η_j) for each row, (n,): what training minimises.
 
         Equal to the row sums of `log_prob`; a member may reach them in fewer passes over x.
         """
-        return self._nll(_full(x), tuple(map(_full, eta)))
+        return self._nll(self._read(x), tuple(map(_full, eta)))
+
+    def _read(self, x: Batch) -> Any:
+        """x as `_nll` and `_slope` take it."""
+        if not isinstance(x, SparseBatch):
+            return _full(x)
+        return x.map(_full) if self.reads_sparse else _full(x.dense())
 
     def _nll(self, x: Tensor, eta: Eta) -> Tensor:
         return -self._log_prob(x, eta).sum(1)
 
     @torch.no_grad()
-    def slope(self, x: Tensor, eta: Eta, weight: float = 1.0) -> tuple[Tensor, Eta]:
+    def slope(self, x: Batch, eta: Eta, weight: float = 1.0) -> tuple[Tensor, Eta]:
         """`nll`, and the slope of its weighted sum over rows in every number of η.
 
         Members with a closed form give it in a few passes; for others torch differentiates.
@@ -183,7 +196,7 @@ class Likelihood(ABC):
         Returns:
             −log p(x | h) for each row, (n,), and ∂(w Σ_i nll_i)/∂η, of the shapes of η.
         """
-        return self._slope(_full(x), tuple(map(_full, eta)), weight)
+        return self._slope(self._read(x), tuple(map(_full, eta)), weight)
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         with torch.enable_grad():

@@ -375,6 +375,12 @@ def _require_part(part: Any) -> None:
         )
     if isinstance(part, Columns):
         raise InvalidParameterError("A part of Columns can't be Columns itself; list its parts.")
+    if getattr(part, "size", None) is not None:
+        raise InvalidParameterError(
+            f"{part!r} takes a row's total over all columns for its size, and a column has none "
+            f"by itself, so it can't be a part of Columns. Use {type(part).__name__}() without "
+            "size."
+        )
     uncounted = isinstance(part, Categorical) and part.levels is None
     if not uncounted and not part.traits.factorised:
         raise InvalidParameterError(

@@ -17,36 +17,82 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
+from isthmus.likelihoods import _closed
+from isthmus.likelihoods._closed import differentiable, mostly_zeros
 from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._sizes import (
+    EMPTY,
+    LEAST_MEAN,
+    best_with_sizes,
+    cell_log_mean,
+    climb,
+    log_sizes,
+    require_size,
+    size_parameters,
+    sizes_start,
+)
 from isthmus.numerics import (
     LARGEST_LOG_DISPERSION,
     bisect,
     inverse_log_dispersion,
     inverse_log_rate,
     log_dispersion,
+    log_negative_binomial,
     log_poisson,
     log_rate,
 )
+from isthmus.sparse import Batch, dense
 
-LEAST_MEAN = 1e-6
 LARGEST_LOGIT = 15.0
+CLIMBABLE_LOGIT = -3.0
 
 
 @dataclass(frozen=True)
 class Poisson(Likelihood):
-    """x_j ~ Poisson(μ_j) with log μ predicted by the decoder."""
+    """x_j ~ Poisson(μ_j) with log μ predicted by the decoder.
+
+    Args:
+        size: ``"library"`` multiplies μ by the row's size factor; None does not.
+
+    Raises:
+        InvalidParameterError: Another size.
+    """
+
+    size: str | None = None
+    reads_sparse = True
+
+    def __post_init__(self) -> None:
+        require_size("Poisson", self.size)
 
     @property
     def traits(self) -> Traits:
-        """One log-rate."""
-        return Traits(parameters=(Parameter("log_mean"),), support=COUNTS, entry="log1p")
+        """One log-rate, and the typical total of a row if sizes count."""
+        parameters = (Parameter("log_mean"), *size_parameters(self.size))
+        return Traits(
+            parameters=parameters, support=COUNTS, entry="log1p", factorised=self.size is None
+        )
 
     def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
         """The logarithm of the mean, which is taken as 10⁻⁶ for a column of zeros."""
-        return (inverse_log_rate(x.mean(0).clamp_min(LEAST_MEAN).log()),)
+        size, mean = sizes_start(x, self.size), x.mean(0)
+        if size:
+            mean = mean / log_sizes(x, *size).exp().mean().clamp_min(EMPTY)
+        return (inverse_log_rate(mean.clamp_min(LEAST_MEAN).log()), *size)
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
-        return log_poisson(x, log_rate(eta[0]))
+        return log_poisson(x, cell_log_mean(x, eta, self.size))
+
+    def _nll(self, x: Batch, eta: Eta) -> Tensor:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._nll(dense(x), eta)
+        return differentiable(_closed.poisson, few, eta)
+
+    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._slope(dense(x), eta, weight)
+        return _closed.poisson(few, eta, weight)
 
     def _mean(self, eta: Eta) -> Tensor:
         return log_rate(eta[0]).exp()
@@ -62,33 +108,62 @@ class NegativeBinomial(Likelihood):
     Args:
         dispersion: Where θ lives: ``"feature"`` learns one for each feature, ``"shared"`` one for
             all, ``"row"`` predicts it from the code.
+        size: ``"library"`` multiplies μ by the row's size factor; None does not.
 
     Raises:
-        InvalidParameterError: Another dispersion.
+        InvalidParameterError: Another dispersion or size.
     """
 
     dispersion: str = "feature"
+    size: str | None = None
+    reads_sparse = True
 
     def __post_init__(self) -> None:
         _require_dispersion("NegativeBinomial", self.dispersion)
+        require_size("NegativeBinomial", self.size)
 
     @property
     def traits(self) -> Traits:
-        """Log-mean per row; log-dispersion where `dispersion` says."""
+        """Log-mean per row; log-dispersion where `dispersion` says; a typical total."""
         return Traits(
-            parameters=(Parameter("log_mean"), Parameter("log_dispersion", self.dispersion)),
+            parameters=(
+                Parameter("log_mean"),
+                Parameter("log_dispersion", self.dispersion),
+                *size_parameters(self.size),
+            ),
             support=COUNTS,
             entry="log1p",
+            factorised=self.size is None,
         )
 
     def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
-        """Log-means, and the dispersion of the greatest likelihood given them."""
+        """Log-means and dispersion of the greatest likelihood, given the rows' sizes."""
+        shared = self.dispersion == "shared"
+        if self.size is not None:
+            best, log_theta = best_with_sizes(x, shared=shared)
+            return (
+                inverse_log_rate(best),
+                inverse_log_dispersion(log_theta),
+                *sizes_start(x, self.size),
+            )
         log_mean = x.mean(0).clamp_min(LEAST_MEAN).log()
-        best = _best_log_dispersion(x, lambda _: log_mean, shared=self.dispersion == "shared")
-        return inverse_log_rate(log_mean), inverse_log_dispersion(best)
+        log_theta = _best_log_dispersion(x, lambda _: log_mean, shared=shared)
+        return inverse_log_rate(log_mean), inverse_log_dispersion(log_theta)
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
-        return _log_negative_binomial(x, log_rate(eta[0]), log_dispersion(eta[1]))
+        return log_negative_binomial(x, cell_log_mean(x, eta, self.size), log_dispersion(eta[1]))
+
+    def _nll(self, x: Batch, eta: Eta) -> Tensor:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._nll(dense(x), eta)
+        return differentiable(_closed.negative_binomial, few, eta)
+
+    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._slope(dense(x), eta, weight)
+        return _closed.negative_binomial(few, eta, weight)
 
     def _mean(self, eta: Eta) -> Tensor:
         return log_rate(eta[0]).exp()
@@ -104,15 +179,18 @@ class ZeroInflatedNegativeBinomial(Likelihood):
     Args:
         dispersion: Where θ lives: ``"feature"``, ``"shared"`` or ``"row"``. μ and the logit of π
             are predicted by the decoder.
+        size: ``"library"`` multiplies μ by the row's size factor; None does not.
 
     Raises:
-        InvalidParameterError: Another dispersion.
+        InvalidParameterError: Another dispersion or size.
     """
 
     dispersion: str = "feature"
+    size: str | None = None
 
     def __post_init__(self) -> None:
         _require_dispersion("ZeroInflatedNegativeBinomial", self.dispersion)
+        require_size("ZeroInflatedNegativeBinomial", self.size)
 
     @property
     def traits(self) -> Traits:
@@ -122,9 +200,11 @@ class ZeroInflatedNegativeBinomial(Likelihood):
                 Parameter("log_mean"),
                 Parameter("log_dispersion", self.dispersion),
                 Parameter("zero_logit"),
+                *size_parameters(self.size),
             ),
             support=COUNTS,
             entry="log1p",
+            factorised=self.size is None,
         )
 
     def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
@@ -132,20 +212,26 @@ class ZeroInflatedNegativeBinomial(Likelihood):
 
         If zeros come in excess, the best negative binomial is that of the counts above zero by
         themselves, so it has a larger mean, and 1 − π is the ratio of the column's mean to it.
+        With sizes there is no such short way: from there the likelihood is climbed.
         """
         log_mean = x.mean(0).clamp_min(LEAST_MEAN).log()
         shared = self.dispersion == "shared"
         log_theta = _best_log_dispersion(x, lambda at: _log_mean_above_zero(x, at), shared=shared)
         inner = _log_mean_above_zero(x, log_theta)
         zero_logit = torch.expm1(inner - log_mean).clamp_min(0).log()
-        return (
+        # where it is −15 already, nothing pulls it up again
+        least = -LARGEST_LOGIT if self.size is None else CLIMBABLE_LOGIT
+        start = (
             inverse_log_rate(inner),
             inverse_log_dispersion(log_theta),
-            zero_logit.clamp(-LARGEST_LOGIT, LARGEST_LOGIT),
+            zero_logit.clamp(least, LARGEST_LOGIT),
         )
+        if self.size is None:
+            return start
+        return climb(lambda eta: self._nll(x, eta).mean(), start, sizes_start(x, self.size))
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
-        inner = _log_negative_binomial(x, log_rate(eta[0]), log_dispersion(eta[1]))
+        inner = log_negative_binomial(x, cell_log_mean(x, eta, self.size), log_dispersion(eta[1]))
         inner = inner + F.logsigmoid(-eta[2])
         return torch.where(x == 0, torch.logaddexp(F.logsigmoid(eta[2]), inner), inner)
 
@@ -163,15 +249,6 @@ def _require_dispersion(name: str, dispersion: str) -> None:
         raise InvalidParameterError(
             f"{name}'s dispersion must be 'feature', 'shared' or 'row'; got {dispersion!r}."
         )
-
-
-def _log_negative_binomial(x: Tensor, log_mean: Tensor, log_theta: Tensor) -> Tensor:
-    """log Γ(x+θ)/(Γ(θ) x!) + x log μ/(μ+θ) + θ log θ/(μ+θ)."""
-    # the terms are of the size of x and of θ and cancel: in float64, whatever the rest is in
-    count, theta, apart = x.double(), log_theta.double().exp(), log_theta.double() - log_mean
-    ways = torch.lgamma(count + theta) - torch.lgamma(theta) - torch.lgamma(count + 1)
-    log_prob = ways - count * F.softplus(apart) - theta * F.softplus(-apart)
-    return log_prob.to(log_mean.dtype)
 
 
 def _sample_negative_binomial(

@@ -7,7 +7,8 @@ from isthmus.model import Model
 from isthmus.objective import Objective
 from isthmus.training.rows import HeldOut
 
-BLOCK = 4096
+BLOCK_CELLS = 1 << 22
+MOST_ROWS = 4096
 DRAWS = 4
 
 
@@ -22,13 +23,12 @@ def validate(model: Model, rows: HeldOut, objective: Objective | None = None) ->
     """
     if objective is not None and objective.share(model.shape.n_features) < 1:
         return _of_hidden_cells(model, rows, objective)
-    encoder, k = model.encoder, model.shape.n_components
+    k, size = model.shape.n_components, max(1, BLOCK_CELLS // model.shape.n_features)
     generator = make_generator(0, model.device)
     total = torch.zeros((), dtype=torch.float64)
-    for z in rows.blocks(BLOCK, model.device):
-        noise = [encoder.draw_noise((len(z), k), generator) for _ in range(DRAWS)]
-        log_prob, kl = model.evidence(z, noise)
-        total -= (log_prob.sum(1) - kl.sum(1)).sum(dtype=torch.float64).cpu()
+    for z in rows.blocks(min(MOST_ROWS, size), model.device):
+        noise = [model.encoder.draw_noise((len(z), k), generator) for _ in range(DRAWS)]
+        total += model.cost(z, noise).sum(dtype=torch.float64).cpu()
     return float(total) / len(rows)
 
 
@@ -36,7 +36,7 @@ def _of_hidden_cells(model: Model, rows: HeldOut, objective: Objective) -> float
     generator = make_generator(0, model.device)
     total = torch.zeros((), dtype=torch.float64)
     for _ in range(DRAWS):
-        for z in rows.blocks(BLOCK, model.device):
+        for z in rows.blocks(MOST_ROWS, model.device):
             terms = objective(model, z, generator)
             nll = terms.nll if terms.kl is None else terms.nll + terms.kl
             total += nll.sum(dtype=torch.float64).cpu()

@@ -19,11 +19,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from isthmus._errors import IsthmusWarning, TrainingError
 from isthmus.model import Model
 from isthmus.objective import Objective, Terms
+from isthmus.sparse import Batch, dense
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
 from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
@@ -174,6 +174,7 @@ class _Run:
         self.stepper = stepper or Stepper(
             model, plan.optimizer, plan.learning_rate, WarmUpAndCosine.over(self.n_steps)
         )
+        self.stepper.settle()
         # divided by the full batch size, so that a row of a short last batch weighs no more
         self._weight = 1 / self.batch_size
         self.small = is_small(model, self.batch_size)
@@ -182,7 +183,7 @@ class _Run:
         self._seen_skipped = self.stepper.n_skipped
         self._window_began = self.stepper.n_steps
         self._slowdowns = 0
-        self._batches: Iterator[Tensor] = iter(())
+        self._batches: Iterator[Batch] = iter(())
 
     def end(self) -> None:
         """Stop what still reads ahead for a pass that was broken off."""
@@ -204,7 +205,7 @@ class _Run:
         sums.n_skipped += self._look_back(z)
         return sums
 
-    def _look_back(self, z: Tensor) -> int:
+    def _look_back(self, z: Batch) -> int:
         """Act on the steps since the last look; how many of them were skipped."""
         n_steps = self.stepper.n_steps - self._window_began
         skipped = self.stepper.n_skipped - self._seen_skipped
@@ -217,7 +218,7 @@ class _Run:
             self._slow_down(z)
         return skipped
 
-    def _slow_down(self, z: Tensor) -> None:
+    def _slow_down(self, z: Batch) -> None:
         self._good.put_back()
         self._slowdowns += 1
         if self._slowdowns > MOST_SLOWDOWNS:
@@ -236,9 +237,10 @@ class _Run:
         )
 
 
-def where_not_finite(model: Model, objective: Objective, z: Tensor) -> str:
+def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
     """The first place, in the order of computation, where a batch gives no finite number."""
     with torch.no_grad():
+        z = dense(z)
         h = model.code(z)
         unit = (~torch.isfinite(h)).any(0).nonzero()
         if len(unit):

@@ -9,7 +9,7 @@ so the limit needs no units.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +33,10 @@ class Optimizer(Protocol):
 
     param_groups: list[Group]
 
+    @property
+    def state(self) -> MutableMapping[Any, dict[str, Any]]:
+        """What is kept of earlier steps, by parameter and name."""
+
     def step(self) -> Any:
         """Move the parameters along their gradients."""
 
@@ -53,25 +57,24 @@ class FusedAdamW:
 
     def __init__(self, groups: list[Group]) -> None:
         self.param_groups = groups
-        self._moments = [
-            {p: (torch.zeros_like(p), torch.zeros_like(p)) for p in group["params"]}
+        self.state: dict[Any, dict[str, Any]] = {
+            p: {"mean": torch.zeros_like(p), "square": torch.zeros_like(p)}
             for group in groups
-        ]
+            for p in group["params"]
+        }
         self._counts = [torch.zeros((), device=group["params"][0].device) for group in groups]
 
     @torch.no_grad()
     def step(self) -> None:
         """One step for every parameter that has a gradient."""
-        for group, moments, count in zip(
-            self.param_groups, self._moments, self._counts, strict=True
-        ):
+        for group, count in zip(self.param_groups, self._counts, strict=True):
             moving = [p for p in group["params"] if p.grad is not None]
             count += 1
             torch._fused_adamw_(
                 moving,
                 [p.grad for p in moving],
-                [moments[p][0] for p in moving],
-                [moments[p][1] for p in moving],
+                [self.state[p]["mean"] for p in moving],
+                [self.state[p]["square"] for p in moving],
                 [],
                 [count] * len(moving),
                 lr=group["lr"],
@@ -82,6 +85,13 @@ class FusedAdamW:
                 amsgrad=False,
                 maximize=False,
             )
+
+
+def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """The values in the order in memory of the parameter's, by which fused kernels go."""
+    if values.shape != parameter.shape or values.stride() == parameter.stride():
+        return values
+    return torch.empty_like(parameter).copy_(values)
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,18 @@ class Stepper:
         self._groups = [group for opt in self._optimizers for group in opt.param_groups]
         self._highest = [float(group["lr"]) for group in self._groups]
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Lay out momentum and second moments as the weights are now, whose layout may change.
+
+        It does where the first sparse rows come after dense ones: see `isthmus.sparse.in_columns`.
+        """
+        for optimizer in self._optimizers:
+            for parameter, held in optimizer.state.items():
+                for name, values in held.items():
+                    if isinstance(values, Tensor):
+                        held[name] = laid_out_as(parameter, values)
+
     @property
     def rate(self) -> float:
         """The factor of the learning rate at the present step."""
@@ -207,6 +229,9 @@ class Stepper:
 
     def step(self) -> None:
         """One guarded step on the gradients that are there; they are dropped afterwards."""
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad = laid_out_as(parameter, parameter.grad)
         if self._guard([p.grad for p in self._parameters if p.grad is not None]):
             rate = self.rate
             for group, highest in zip(self._groups, self._highest, strict=True):

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from isthmus.data import Matrix
 from isthmus.model import Model
+from isthmus.networks import MLP
+from isthmus.sparse import Batch, SparseBatch, in_columns
 
 BLOCK_BYTES = 1 << 19
 WIDE = 256
 NEAR = 16.0
+FULLEST = 0.125
 SMALLEST_SCALE = 1e-30
 
 
@@ -31,7 +34,7 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Every row once, in a new random order.
 
         Args:
@@ -48,7 +51,7 @@ class HeldOut(Protocol):
 
     def __len__(self) -> int: ...
 
-    def blocks(self, size: int, device: torch.device) -> Iterator[Tensor]:
+    def blocks(self, size: int, device: torch.device) -> Iterator[Batch]:
         """Every row once, in the same order each time.
 
         Args:
@@ -67,17 +70,17 @@ class RowsInMemory(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def batch(self, index: Tensor) -> Tensor:
+    def batch(self, index: Tensor) -> Batch:
         """The scaled rows (len(index), d) in float32, on the model's device."""
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
         """See `Rows`."""
         device = generator.device
         order = torch.randperm(len(self), generator=generator, device=device)
         for index in order.split(batch_size):
             yield self.batch(index)
 
-    def blocks(self, size: int, device: torch.device) -> Iterator[Tensor]:
+    def blocks(self, size: int, device: torch.device) -> Iterator[Batch]:
         """See `HeldOut`."""
         for index in torch.arange(len(self), device=device).split(size):
             yield self.batch(index)
@@ -132,6 +135,34 @@ class AffineRows(RowsInMemory):
         return torch.addcmul(self.offset, picked, self.factor)
 
 
+class SparseRows(RowsInMemory):
+    """Rows of a CSR matrix of counts, which stay sparse in their batch.
+
+    Args:
+        matrix: Counts, not scaled.
+        chosen: The numbers of the rows that are meant, in order.
+        model: For its device.
+    """
+
+    def __init__(self, matrix: Matrix, chosen: np.ndarray, model: Model) -> None:
+        self.matrix = matrix
+        self.chosen = chosen
+        self.device = model.device
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def batch(self, index: Tensor) -> SparseBatch:
+        """Their non-zeros."""
+        values, columns, offsets = self.matrix.take_sparse(self.chosen[index.cpu().numpy()])
+        return SparseBatch(
+            torch.from_numpy(values).to(self.device),
+            torch.from_numpy(columns).to(self.device),
+            torch.from_numpy(offsets).to(self.device),
+            self.matrix.n_features,
+        )
+
+
 class MatrixRows(RowsInMemory):
     """Rows of any `Matrix`, made dense (and scaled) one batch at a time.
 
@@ -164,6 +195,8 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> RowsInMemory:
         model: Its scaling and device.
     """
     device = model.device
+    if matrix.is_sparse and _stays_sparse(matrix, model):
+        return SparseRows(matrix, chosen, model)
     if matrix.is_sparse:
         return MatrixRows(matrix, chosen, model)
     if matrix.dtype == np.uint8 or (
@@ -171,6 +204,18 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> RowsInMemory:
     ):
         return _affine_rows(matrix, chosen, model)
     return DenseRows(scaled_rows(matrix, chosen, model).to(device))
+
+
+def _stays_sparse(matrix: Matrix, model: Model) -> bool:
+    """Whether batches of non-zeros are all that the model needs, and fewer than the cells."""
+    traits, network = model.likelihood.traits, model.encoder_network
+    zeros_stay = traits.scaling == "none" and traits.entry in ("identity", "log1p")
+    if not (zeros_stay and isinstance(network, MLP)):
+        return False
+    few = matrix.n_numbers <= FULLEST * len(matrix) * matrix.n_features
+    if few:
+        in_columns(network.linear_layers[0])
+    return few
 
 
 def _is_near_zero(model: Model) -> bool:
