@@ -86,7 +86,9 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
             layer.weight.grad = weight_gradient(given, g.to(layer.weight.dtype))
         else:
             layer.weight.grad = (g.T @ given).to(layer.weight.dtype)
-        layer.bias.grad = g.sum(0, dtype=layer.bias.dtype)
+        # at the output before its rounding: a sum in another type would make a copy of all first
+        full = gradient if i == len(layers) - 1 else g
+        layer.bias.grad = full.sum(0, dtype=layer.bias.dtype)
         if i:
             assert isinstance(given, Tensor)
             g = chain(g @ trace.weights[i], trace.sums[i - 1], given)

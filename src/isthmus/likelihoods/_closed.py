@@ -68,18 +68,19 @@ class _Nll(torch.autograd.Function):
         return None, None, *slopes
 
 
-def _row_log_sizes(x: SparseBatch, log_size: Tensor | None, dtype: torch.dtype) -> Tensor | float:
+def _row_log_sizes(x: SparseBatch, log_size: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     if log_size is None:
-        return 0.0
+        return None
     totals = x.sum_rows(x.values).to(dtype).clamp_min(EMPTY)
     return (totals.log() - log_size).unsqueeze(1)
 
 
-def _rates(eta: Tensor, log_sizes: Tensor | float) -> tuple[Tensor, Tensor | None]:
-    """log μ, a fresh tensor, and ∂log μ/∂η where it isn't 1."""
-    if float(eta.max()) <= LARGEST_LOG_RATE:
-        return eta + log_sizes, None
-    return log_rate(eta) + log_sizes, 1 / (1 + F.relu(eta - LARGEST_LOG_RATE))
+def _rates(eta: Tensor, log_sizes: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """log μ, which may be η itself, and ∂log μ/∂η where it isn't 1."""
+    bend = None
+    if float(eta.max()) > LARGEST_LOG_RATE:
+        eta, bend = log_rate(eta), 1 / (1 + F.relu(eta - LARGEST_LOG_RATE))
+    return eta if log_sizes is None else eta + log_sizes, bend
 
 
 def _in_blocks(x: SparseBatch, eta: Tensor) -> list[tuple[slice, SparseBatch, Tensor]]:
@@ -103,7 +104,7 @@ def poisson(x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:
     for rows, part, block in _in_blocks(x, whole):
         sizes = _row_log_sizes(part, eta[1] if len(eta) > 1 else None, whole.dtype)
         log_mean, bend = _rates(block, sizes)
-        at = log_mean.view(-1)[part.places]
+        at = log_mean.reshape(-1)[part.places]
         counts = part.values.to(at.dtype)
         out = slope[rows]
         torch.exp(log_mean, out=out)
@@ -152,9 +153,9 @@ def _negative_binomial_cells(
 ) -> tuple[Tensor, Tensor]:
     """nll (n,), and the slopes in log μ, into ``out``, and in log θ of every cell, (n, d)."""
     places, theta = x.places, log_theta.exp()
-    at = log_mean.view(-1)[places].double()
+    at = log_mean.reshape(-1)[places].double()
     log_theta_at = log_theta.expand_as(log_mean)[x.rows, x.columns].double()
-    ratio = log_mean.sub_(log_theta).exp_()
+    ratio = (log_mean - log_theta).exp_()
     log = torch.log1p(ratio)
     torch.div(ratio, ratio + 1, out=out)
     apart = (log - out).mul_(theta)
