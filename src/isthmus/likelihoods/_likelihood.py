@@ -170,7 +170,9 @@ class Likelihood(ABC):
         return -self._log_prob(x, eta).sum(1)
 
     @torch.no_grad()
-    def slope(self, x: Tensor, eta: Eta, weight: float = 1.0) -> tuple[Tensor, Eta]:
+    def slope(
+        self, x: Tensor, eta: Eta, weight: float = 1.0, *, missing: Tensor | None = None
+    ) -> tuple[Tensor, Eta]:
         """`nll`, and the slope of its weighted sum over rows in every number of η.
 
         Members with a closed form give it in a few passes; for others torch differentiates.
@@ -179,11 +181,15 @@ class Likelihood(ABC):
             x: Data (n, d).
             eta: As in `log_prob`.
             weight: w, of every row.
+            missing: Which cells don't count, (n, d); there x may be any value of the support.
 
         Returns:
             −log p(x | h) for each row, (n,), and ∂(w Σ_i nll_i)/∂η, of the shapes of η.
         """
-        return self._slope(_full(x), tuple(map(_full, eta)), weight)
+        x, eta = _full(x), tuple(map(_full, eta))
+        if missing is None:
+            return self._slope(x, eta, weight)
+        return self._slope_of_cells(x, eta, missing, weight)
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         with torch.enable_grad():
@@ -191,6 +197,24 @@ class Likelihood(ABC):
             nll = self._nll(x, leaves)
             slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
         return nll.detach(), slopes
+
+    def _slope_of_cells(
+        self, x: Tensor, eta: Eta, missing: Tensor, weight: float
+    ) -> tuple[Tensor, Eta]:
+        if any(p.varies != "row" for p in self.traits.parameters):
+            with torch.enable_grad():
+                leaves = tuple(part.detach().requires_grad_() for part in eta)
+                nll = -self._log_prob(x, leaves).masked_fill(missing, 0.0).sum(1)
+                slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
+            return nll.detach(), slopes
+        # each cell as a row of its own, so that its part can be left out of every sum
+        cells = tuple(part.flatten(0, 1).unsqueeze(1) for part in eta)
+        nll, slopes = self._slope(x.reshape(-1, 1), cells, weight)
+        clear = missing.reshape(-1, 1)
+        return nll.view_as(x).masked_fill(missing, 0.0).sum(1), tuple(
+            slope.masked_fill(clear, 0.0).view_as(part)
+            for slope, part in zip(slopes, eta, strict=True)
+        )
 
     def mean(self, eta: Eta) -> Tensor:
         """E[x | η], (n, d); for categories, which have no mean, the most probable level."""
