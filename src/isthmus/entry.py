@@ -112,7 +112,8 @@ class TableEntry(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d) to (n, width)."""
-        z = z.masked_fill(self.unseen, 0.0)
+        if bool(self.unseen.any()):
+            z = z.masked_fill(self.unseen, 0.0)
         missing = missing_cells(z)
         if missing is not None:
             z = z.masked_fill(missing, 0.0)
@@ -120,11 +121,10 @@ class TableEntry(nn.Module):
         self._write_numbers(seen, z, missing)
         if len(self.few):
             places = z.index_select(1, self.few).long() + self.first_of_few
-            if missing is None:
-                seen.scatter_(1, places, 1.0)
-            else:
-                observed = (~missing.index_select(1, self.few)).to(z.dtype)
-                seen.scatter_(1, places, observed)
+            ones = z.new_ones(places.shape)
+            if missing is not None:
+                ones.masked_fill_(missing.index_select(1, self.few), 0.0)
+            seen.scatter_(1, places, ones)
         return torch.cat([seen, *self._found(z, missing)], 1) if len(self.vectors) else seen
 
     def _write_numbers(self, seen: Tensor, z: Tensor, missing: Tensor | None) -> None:

@@ -95,7 +95,7 @@ class Objective:
 
     def _corrupted(self, model: Model, z: Tensor, generator: torch.Generator) -> Tensor:
         """What the encoder sees of x̃; of a table, the cells are corrupted before they enter."""
-        if model.table is None:
+        if model.table is None or not self.corruptions:
             return corrupt(self.corruptions, model.enter(z), model.entry_width, generator)
         cells = Cells(z, model.table.is_real, model.table.is_category)
         return model.enter(corrupt_cells(self.corruptions, cells, generator))

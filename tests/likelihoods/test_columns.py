@@ -21,7 +21,7 @@ from isthmus import (
     SupportError,
     UnsupportedTypeError,
 )
-from isthmus.likelihoods._levels import FAR, Levels
+from isthmus.likelihoods._levels import Levels
 
 from .cases import DRAWS, MEMBERS, RANGES
 
@@ -235,7 +235,7 @@ def test_two_thousand_columns_are_a_handful_of_groups_and_nothing_is_padded():
     assert likelihood.traits.width(2000) == sum(p.traits.outputs for p in parts)
 
 
-@pytest.mark.parametrize("spread", [1.0, FAR / 4, 4 * FAR, 1e5])
+@pytest.mark.parametrize("spread", [1.0, 20.0, 60.0, 300.0, 1e5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_logits_however_far_apart(spread, dtype):
     """One column's logits may lie far below another's, which the sums of both must not feel."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from isthmus.likelihoods._likelihood import Divisor, Eta, Likelihood, Parameter, Support, Traits
 from isthmus.likelihoods.categorical import UNSEEN
 
-FAR = 80.0
+SMALL = 1e-30
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,10 @@ class Levels(Likelihood):
     ) -> tuple[Tensor, Eta]:
         logits, at = eta[0], self._places(x.device)
         places = x.long() + at.first
-        low, high = logits.aminmax()
-        # one number for all is as good as each column's own largest logit, if none is far from it
-        top = high if bool(high - low < FAR) else _of_segments("max", logits, at)
-        shift = top if top is high else top.index_select(1, at.owner)
-        slope = (logits - shift).exp_()
-        sums = _of_segments("sum", slope, at)
-        nll = sums.log().add_(top).sub_(logits.gather(1, places))
+        slope, sums, top = _exponentials(logits, at)
+        nll = sums.log().sub_(logits.gather(1, places))
+        if top is not None:
+            nll += top
         share, own = sums.reciprocal_().mul_(weight), slope.new_full((1, 1), -weight).expand_as(x)
         if missing is not None:
             nll, share = nll.masked_fill_(missing, 0.0), share.masked_fill_(missing, 0.0)
@@ -123,6 +120,22 @@ class Levels(Likelihood):
         # the level whose η − log E is largest, E ~ Exponential, has the softmax's probabilities
         noise = torch.empty_like(eta[0]).exponential_(generator=generator).log_()
         return self._mean((eta[0] - noise,))
+
+
+def _exponentials(logits: Tensor, at: _Places) -> tuple[Tensor, Tensor, Tensor | None]:
+    """e^(η − c), (n, L), their sums (n, m), and c (n, m), which is None for 0.
+
+    Without a shift if none is needed, and else by each column's largest logit.
+    """
+    powers = logits.exp()
+    sums = _of_segments("sum", powers, at)
+    low, high = sums.aminmax()
+    # far from the ends of float32, so that nothing that counts was lost
+    if float(low) > SMALL and float(high) < 1 / SMALL:
+        return powers, sums, None
+    top = _of_segments("max", logits, at)
+    powers = (logits - top.index_select(1, at.owner)).exp_()
+    return powers, _of_segments("sum", powers, at), top
 
 
 def _of_segments(what: str, values: Tensor, at: _Places) -> Tensor:

@@ -170,9 +170,7 @@ class Likelihood(ABC):
         return -self._log_prob(x, eta).sum(1)
 
     @torch.no_grad()
-    def slope(
-        self, x: Tensor, eta: Eta, weight: float = 1.0, *, missing: Tensor | None = None
-    ) -> tuple[Tensor, Eta]:
+    def slope(self, x: Tensor, eta: Eta, weight: float = 1.0) -> tuple[Tensor, Eta]:
         """`nll`, and the slope of its weighted sum over rows in every number of η.
 
         Members with a closed form give it in a few passes; for others torch differentiates.
@@ -181,15 +179,11 @@ class Likelihood(ABC):
             x: Data (n, d).
             eta: As in `log_prob`.
             weight: w, of every row.
-            missing: Which cells don't count, (n, d); there x may be any value of the support.
 
         Returns:
             −log p(x | h) for each row, (n,), and ∂(w Σ_i nll_i)/∂η, of the shapes of η.
         """
-        x, eta = _full(x), tuple(map(_full, eta))
-        if missing is None:
-            return self._slope(x, eta, weight)
-        return self._slope_of_cells(x, eta, missing, weight)
+        return self._slope(_full(x), tuple(map(_full, eta)), weight)
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         with torch.enable_grad():
@@ -201,6 +195,7 @@ class Likelihood(ABC):
     def _slope_of_cells(
         self, x: Tensor, eta: Eta, missing: Tensor, weight: float
     ) -> tuple[Tensor, Eta]:
+        """As `_slope`, where the missing cells don't count; x has any value of the support there."""
         if any(p.varies != "row" for p in self.traits.parameters):
             with torch.enable_grad():
                 leaves = tuple(part.detach().requires_grad_() for part in eta)

@@ -178,7 +178,10 @@ class Columns(Likelihood):
         holes = [None] * len(blocks) if missing is None else missing.split(self._sizes, 1)
         nll, slopes = x.new_zeros(len(x)), []
         for block, hole, (group, own) in zip(blocks, holes, self._by_group(eta), strict=True):
-            found, slope = group.part.slope(block, own, weight, missing=hole)
+            if hole is None:
+                found, slope = group.part._slope(block, own, weight)
+            else:
+                found, slope = group.part._slope_of_cells(block, own, hole, weight)
             nll += found
             slopes += slope
         return nll, tuple(slopes)
