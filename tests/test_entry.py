@@ -23,7 +23,14 @@ def entry_of(*parts, unseen=()):
 
 
 def test_numbers_then_marks_then_levels_then_vectors():
-    parts = (Categorical(3), Poisson(), Gaussian(), Categorical(LARGE), Bernoulli(), Categorical(2))
+    parts = (
+        Categorical(3),
+        Poisson(),
+        Gaussian(),
+        Categorical(LARGE),
+        Bernoulli(),
+        Categorical(2),
+    )
     entry, traits = entry_of(*parts)
     z = torch.tensor([[2.0, 5.0, -0.5, 7.0, 1.0, 0.0], [NAN, NAN, NAN, NAN, NAN, NAN]])
     seen = entry(z)

@@ -46,14 +46,12 @@ class Levels(Likelihood):
     levels: tuple[int, ...]
 
     @cached_property
-    def traits(self) -> Traits:  # type: ignore[override]
+    def traits(self) -> Traits:
         """One logit for each level of each column."""
         widths = np.array(self.levels)
         return Traits(
             parameters=(Parameter("logits", covers=sum(self.levels)),),
-            support=Support(
-                "level codes", lambda x: (x >= 0) & (x < widths) & (x == np.floor(x))
-            ),
+            support=Support("level codes", lambda x: (x >= 0) & (x < widths) & (x == np.floor(x))),
             entry="one_hot",
         )
 
@@ -85,7 +83,8 @@ class Levels(Likelihood):
         top = _of_segments("max", logits.detach(), at)
         sums = _of_segments("sum", (logits - top.index_select(1, at.owner)).exp(), at)
         chosen = logits.expand(len(x), -1).gather(1, x.long() + at.first)
-        return chosen - top - sums.log()
+        log_prob: Tensor = chosen - top - sums.log()
+        return log_prob
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         return self._slope_of_cells(x, eta, None, weight)

@@ -195,7 +195,7 @@ class Likelihood(ABC):
     def _slope_of_cells(
         self, x: Tensor, eta: Eta, missing: Tensor, weight: float
     ) -> tuple[Tensor, Eta]:
-        """As `_slope`, where the missing cells don't count; x has any value of the support there."""
+        """As `_slope` where missing cells don't count; x is any value of the support there."""
         if any(p.varies != "row" for p in self.traits.parameters):
             with torch.enable_grad():
                 leaves = tuple(part.detach().requires_grad_() for part in eta)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus._errors import InvalidParameterError, UnsupportedTypeError
+from isthmus.likelihoods._levels import Levels
 from isthmus.likelihoods._likelihood import (
     Divisor,
     Eta,
@@ -35,7 +36,6 @@ from isthmus.likelihoods._likelihood import (
     Support,
     Traits,
 )
-from isthmus.likelihoods._levels import Levels
 from isthmus.likelihoods.categorical import Categorical
 from isthmus.numerics import missing_cells
 
@@ -176,7 +176,8 @@ class Columns(Likelihood):
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         blocks, missing = self._blocks(x)
         holes = [None] * len(blocks) if missing is None else missing.split(self._sizes, 1)
-        nll, slopes = x.new_zeros(len(x)), []
+        nll = x.new_zeros(len(x))
+        slopes: list[Tensor] = []
         for block, hole, (group, own) in zip(blocks, holes, self._by_group(eta), strict=True):
             if hole is None:
                 found, slope = group.part._slope(block, own, weight)
