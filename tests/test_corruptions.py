@@ -5,7 +5,7 @@ import torch
 
 from isthmus import GaussianNoise, InvalidParameterError, Masking, SaltAndPepper, Swap
 from isthmus._registry import to_card
-from isthmus.corruptions import CORRUPTIONS, corrupt
+from isthmus.corruptions import CORRUPTIONS, Cells, corrupt, corrupt_cells
 
 N, D = 2000, 12
 
@@ -200,3 +200,127 @@ def test_noise_is_normal_and_independent():
         moment = float((noise**power).mean())
         assert moment == pytest.approx(truth, abs=5 * (variance / noise.numel()) ** 0.5)
     assert float((torch.corrcoef(noise.T) - torch.eye(D)).abs().max()) < 5 / N**0.5
+
+
+# ---- cells of a table ---------------------------------------------------------------------------
+
+REAL, CATEGORY = [0, 1, 2, 3], [8, 9, 10, 11]  # the four between are counts and bits
+HOLES = 0.2
+
+
+def cells(n: int = N) -> Cells:
+    """Real numbers, counts and level codes, a fifth of them missing."""
+    values = rows()[:n].clone()
+    values[:, 4:8] = torch.randint(30, (n, 4), generator=generator(6)).float()
+    values[:, 8:] = torch.randint(7, (n, 4), generator=generator(7)).float()
+    hole = torch.rand((n, D), generator=generator(8)) < HOLES
+    kinds = torch.arange(D)
+    return Cells(values.masked_fill(hole, torch.nan), kinds < 4, kinds >= 8)
+
+
+def differ(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Where two cells differ; two missing ones are alike."""
+    return (a != b) & ~(a.isnan() & b.isnan())
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_corrupting_cells_leaves_them_and_the_global_state_alone(name):
+    given, before = cells(), torch.random.get_rng_state()
+    kept = given.values.clone()
+    one, two = (CORRUPTIONS[name].of_cells(given, generator()) for _ in range(2))
+    assert not differ(given.values, kept).any()
+    assert not differ(one, two).any()
+    assert differ(one, kept).any()
+    assert differ(one, CORRUPTIONS[name].of_cells(given, generator(2))).any()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+def test_masked_cells_are_missing_and_the_others_as_they_were(rescale):
+    given = cells()
+    out = Masking(0.4, rescale=rescale).of_cells(given, generator())
+    there = ~given.values.isnan()
+    assert out[~there].isnan().all()
+    kept = there & ~out.isnan()
+    assert torch.equal(out[kept], given.values[kept])
+    share = (out.isnan() & there).float().sum(0) / there.float().sum(0)
+    assert ((share - 0.4).abs() < 5 * (0.24 / ((1 - HOLES) * N)) ** 0.5).all()
+    assert Masking(1.0).of_cells(given, generator()).isnan().all()
+
+
+def test_noise_is_for_real_cells_and_what_is_missing_stays_so():
+    given = cells()
+    out = GaussianNoise(0.6).of_cells(given, generator())
+    assert torch.equal(out.isnan(), given.values.isnan())
+    assert not differ(out[:, 4:], given.values[:, 4:]).any()
+    noise = (out - given.values)[:, REAL]
+    noise = noise[~noise.isnan()]
+    assert float(noise.std()) == pytest.approx(0.6, rel=5 / (2 * len(noise)) ** 0.5)
+    assert float(noise.mean()) == pytest.approx(0.0, abs=5 * 0.6 / len(noise) ** 0.5)
+
+
+def test_swapped_cells_come_from_their_column_missing_ones_too():
+    given = cells()
+    out = Swap(1.0).of_cells(given, generator())
+    for before, after in zip(given.values.T, out.T, strict=True):
+        found = after[~after.isnan()]
+        assert torch.isin(found, before[~before.isnan()]).all()
+        error = 5 * (HOLES * (1 - HOLES) / N) ** 0.5
+        assert float(after.isnan().float().mean()) == pytest.approx(
+            float(before.isnan().float().mean()), abs=error
+        )
+    some = Swap(0.3).of_cells(given, generator())
+    changed = differ(some, given.values)[:, REAL].float().mean()
+    # two missing cells that are swapped can't be told apart
+    assert float(changed) == pytest.approx(0.3 * (1 - HOLES**2), abs=0.02)
+
+
+def test_salted_cells_are_extremes_and_salted_categories_other_rows_levels():
+    given = cells()
+    out = SaltAndPepper(1.0).of_cells(given, generator())
+    there = ~given.values.isnan()
+    high = given.values.nan_to_num(-torch.inf).amax(0)
+    low = given.values.nan_to_num(torch.inf).amin(0)
+    plain = out[:, :8]
+    assert ((plain == low[:8]) | (plain == high[:8]))[there[:, :8]].all()
+    shares = ((plain == high[:8]) & there[:, :8]).sum(0) / there[:, :8].sum(0)
+    assert ((shares - 0.5).abs() < 5 * 0.5 / ((1 - HOLES) * N) ** 0.5).all()
+    levels = out[:, CATEGORY]
+    observed = levels[~levels.isnan()]
+    assert set(observed.unique().tolist()) == set(range(7))
+    usual = torch.bincount(observed.long(), minlength=7) / len(observed)
+    assert ((usual - 1 / 7).abs() < 0.02).all()
+
+
+def test_salt_never_makes_a_hole_or_fills_one():
+    given = cells()
+    out = SaltAndPepper(1.0).of_cells(given, generator())
+    assert torch.equal(out.isnan(), given.values.isnan())
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("n", [1, 2])
+def test_columns_without_cells_stay_empty_and_nothing_becomes_infinite(name, n):
+    given = cells(n)
+    given.values[:, [0, 5, 9]] = torch.nan
+    out = CORRUPTIONS[name].of_cells(given, generator())
+    assert out.shape == (n, D)
+    assert not out.isinf().any()
+    assert out[:, [0, 5, 9]].isnan().all()
+
+
+def test_a_sequence_of_corruptions_of_cells():
+    given = cells()
+    assert corrupt_cells((), given, generator()) is given.values
+    out = corrupt_cells((GaussianNoise(0.1), Masking(0.5)), given, generator())
+    there = ~out.isnan()
+    assert 0 < float((out - given.values)[:, REAL][there[:, REAL]].abs().max()) < 1
+    assert float(out.isnan().float().mean()) == pytest.approx(1 - 0.5 * (1 - HOLES), abs=0.02)
+
+
+def test_the_cells_that_are_tried_cover_the_kinds():
+    given = cells()
+    hole = given.values.isnan().float().mean(0)
+    assert ((hole - HOLES).abs() < 0.05).all()
+    assert given.is_real.nonzero().flatten().tolist() == REAL
+    assert given.is_category.nonzero().flatten().tolist() == CATEGORY

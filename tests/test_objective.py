@@ -12,6 +12,7 @@ from isthmus import (
     Bernoulli,
     BernoulliCode,
     Categorical,
+    Columns,
     ContinuousBernoulli,
     Contractive,
     Deterministic,
@@ -268,6 +269,63 @@ def with_networks(pair, d: int) -> tuple[Model, torch.Tensor]:
         Gaussian(), Deterministic(), pair, Shape(d, K), start, torch.zeros(d), torch.ones(d)
     )
     return wake(model, size=0.2), z
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+TABLE = (Gaussian(), Categorical(3), Poisson(), Bernoulli(), Categorical(70), Gaussian())
+
+
+def table(holes: bool) -> tuple[Model, torch.Tensor]:
+    """An awake model of mixed columns and four rows for it."""
+    likelihood, rng = Columns(TABLE), generator(6)
+    columns = [
+        torch.randint(part.levels, (N,), generator=rng).double()
+        if isinstance(part, Categorical)
+        else draw_data(part, N, 1, seed=j)[:, 0].double()
+        for j, part in enumerate(TABLE)
+    ]
+    z = torch.stack(columns, 1)
+    model = make_model(z, likelihood, n_components=K)
+    model.table.begin(torch.zeros(len(TABLE), dtype=torch.bool), rng)
+    if holes:
+        z = z.masked_fill(torch.rand(z.shape, generator=rng) < 0.3, math.nan)
+    return wake(model, size=0.2), z[:4]
+
+
+@pytest.mark.parametrize("holes", [False, True], ids=["complete", "holes"])
+def test_contractive_of_a_table_is_the_full_jacobian_in_what_the_encoder_sees(holes):
+    model, z = table(holes)
+    assert bool(z.isnan().any()) == holes
+    assert_is_the_full_jacobians(model, z, "encoder")
+
+
+def test_contraction_of_a_reconstructed_category_is_refused_in_a_table_too():
+    model, z = table(holes=True)
+    with pytest.raises(InvalidParameterError, match="of='encoder'"):
+        Objective((), (Contractive(of="reconstruction"),))(model, z, generator())
+
+
+@pytest.mark.parametrize("holes", [False, True], ids=["complete", "holes"])
+@pytest.mark.parametrize("corruptions", [(), (Masking(0.3), GaussianNoise(0.1))], ids=len)
+@pytest.mark.parametrize("encoder", [Deterministic(), GaussianCode()], ids=repr)
+def test_descending_on_a_table_is_what_torch_would_do(encoder, corruptions, holes):
+    model, z = table(holes)
+    model.encoder = encoder
+    if encoder.stochastic:
+        rows = z.nan_to_num(1.0)
+        model = make_model(rows, Columns(TABLE), encoder, n_components=K)
+        model = wake(model, size=0.2)
+    assert model.layers is not None
+    objective = Objective(corruptions)
+    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
+    found = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad()
+    truth = objective(model, z, generator(), 0.5)
+    (truth.total().sum() / 8).backward()
+    wanted = {name: weight.grad for name, weight in model.named_parameters()}
+    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
 
 
 # ---- the five autoencoders ----------------------------------------------------------------------

@@ -219,7 +219,7 @@ class SaltAndPepper(Corruption):
 
     The extremes are those of the column in the batch. The columns of a category jump together,
     to no level or to all levels. In a table a category has no extremes, and takes the level of
-    another row; and what is missing stays so.
+    another row if that has one; and what is missing stays so, and nothing else becomes missing.
 
     Args:
         rate: Probability that a cell is hit.
@@ -243,7 +243,9 @@ class SaltAndPepper(Corruption):
         low = x.masked_fill(missing, math.inf).amin(0)
         high = x.masked_fill(missing, -math.inf).amax(0)
         salted = torch.where(_chosen(x, 1, 0.5, generator), high, low)
-        salted = torch.where(cells.is_category, _other_rows(x, 1, generator), salted)
+        others = _other_rows(x, 1, generator)
+        levels = torch.where(others.isnan(), x, others)
+        salted = torch.where(cells.is_category, levels, salted)
         return torch.where(_chosen(x, 1, self.rate, generator) & ~missing, salted, x)
 
     def in_units(self, unit: float) -> Corruption:

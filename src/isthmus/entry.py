@@ -14,13 +14,14 @@ A column that was missing in every row of `fit` looks the same for ever, whateve
 later: there is no weight that has learned what to make of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.likelihoods import Traits
+from isthmus.numerics import missing_cells
 
 MOST_ONE_HOT = 64
 LARGEST_VECTOR = 64
@@ -75,11 +76,12 @@ class TableEntry(nn.Module):
         plain = [j for j, kind in enumerate(kinds) if kind == "identity"]
         counts = [j for j, kind in enumerate(kinds) if kind == "log1p"]
         few = [j for j, c in enumerate(columns) if c.entry == "one_hot" and not _is_wide(c)]
-        self.n_plain, self.n_counts = len(plain), len(counts)
-        ends, self.n_few = _ends([columns[j].outputs for j in few])
+        self.n_plain, n_marked = len(plain), 2 * (len(plain) + len(counts))
+        ends, n_levels = _ends([columns[j].outputs for j in few])
+        self.n_fixed = n_marked + n_levels
         self._place("numbers", torch.tensor(plain + counts, dtype=torch.long))
         self._place("few", torch.tensor(few, dtype=torch.long))
-        self._place("first_of_few", torch.tensor(ends, dtype=torch.long))
+        self._place("first_of_few", torch.tensor(ends, dtype=torch.long) + n_marked)
         self._place("is_real", torch.tensor([c.scaling != "none" for c in columns]))
         self._place("is_category", torch.tensor([kind == "one_hot" for kind in kinds]))
         self.register_buffer("unseen", torch.zeros(len(columns), dtype=torch.bool))
@@ -110,37 +112,40 @@ class TableEntry(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d) to (n, width)."""
-        z = z.masked_fill(self.unseen, 0.0)
-        missing = z.isnan()
-        z = z.masked_fill(missing, 0.0)
-        parts = []
-        if len(self.numbers):
-            parts.append(self._values(z.index_select(1, self.numbers)))
-            parts.append(missing.index_select(1, self.numbers).to(z.dtype))
-        if self.n_few or len(self.vectors):
-            parts += self._levels(z, (~missing).to(z.dtype))
-        return torch.cat(parts, 1)
-
-    def _levels(self, z: Tensor, observed: Tensor) -> list[Tensor]:
-        """The blocks of all categories."""
-        parts = []
-        if self.n_few:
+        if bool(self.unseen.any()):
+            z = z.masked_fill(self.unseen, 0.0)
+        missing = missing_cells(z)
+        if missing is not None:
+            z = z.masked_fill(missing, 0.0)
+        seen = z.new_zeros(len(z), self.n_fixed)
+        self._write_numbers(seen, z, missing)
+        if len(self.few):
             places = z.index_select(1, self.few).long() + self.first_of_few
-            levels = z.new_zeros(len(z), self.n_few)
-            parts.append(levels.scatter_(1, places, observed.index_select(1, self.few)))
+            ones = z.new_ones(places.shape)
+            if missing is not None:
+                ones.masked_fill_(missing.index_select(1, self.few), 0.0)
+            seen.scatter_(1, places, ones)
+        return torch.cat([seen, *self._found(z, missing)], 1) if len(self.vectors) else seen
+
+    def _write_numbers(self, seen: Tensor, z: Tensor, missing: Tensor | None) -> None:
+        """Real numbers and bits as they are, log(1 + x) of the counts, and the marks of both."""
+        m = len(self.numbers)
+        if not m:
+            return
+        torch.index_select(z, 1, self.numbers, out=seen[:, :m])
+        seen[:, self.n_plain : m].log1p_()
+        if missing is not None:
+            seen[:, m : 2 * m] = missing.index_select(1, self.numbers)
+
+    def _found(self, z: Tensor, missing: Tensor | None) -> Iterator[Tensor]:
+        """The vectors of all categories with many levels."""
         for size, vectors in self.vectors.items():
             chosen = getattr(self, f"columns_{size}")
             places = z.index_select(1, chosen).long() + getattr(self, f"first_{size}")
             found = F.embedding(places, vectors)
-            parts.append((found * observed.index_select(1, chosen).unsqueeze(2)).flatten(1))
-        return parts
-
-    def _values(self, x: Tensor) -> Tensor:
-        """Real numbers and bits as they are, then log(1 + x) of the counts."""
-        if not self.n_counts:
-            return x
-        plain, counts = x.split([self.n_plain, self.n_counts], 1)
-        return torch.cat([plain, counts.log1p()], 1)
+            if missing is not None:
+                found = found.masked_fill(missing.index_select(1, chosen).unsqueeze(2), 0.0)
+            yield found.flatten(1)
 
 
 def _ends(sizes: Sequence[int]) -> tuple[list[int], int]:

@@ -30,6 +30,7 @@ from isthmus.encoders import Encoder
 from isthmus.entry import TableEntry, entry_width
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.networks import MLP, Decoder
+from isthmus.numerics import missing_cells
 from isthmus.sparse import Batch, SparseBatch, dense
 
 EVIDENCE_POINTS = 32
@@ -227,7 +228,8 @@ class Model(nn.Module):
 
     def _observed(self, z: Batch) -> Tensor | None:
         """Which cells of a table are there, (n, d); None where all are."""
-        return None if self.table is None else ~dense(z).isnan()
+        missing = None if self.table is None else missing_cells(dense(z))
+        return None if missing is None else ~missing
 
     def slope(self, z: Batch, out: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         """−log p(x | h), (n,), and the slope of its weighted sum in the decoder's output.

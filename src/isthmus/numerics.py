@@ -17,6 +17,11 @@ LARGEST_LOG_RATE = 15.0
 LARGEST_LOG_DISPERSION = 12.0
 
 
+def missing_cells(x: Tensor) -> Tensor | None:
+    """Which numbers are NaN; None if none is, which one sum finds out."""
+    return x.isnan() if math.isnan(float(x.sum())) else None
+
+
 def floored_log_scale(eta: Tensor, floor: float) -> Tensor:
     """log σ with σ² = floor² + exp(2η): smooth, increasing, never below log floor."""
     return 0.5 * torch.logaddexp(2 * eta, torch.full_like(eta, 2 * math.log(floor)))

@@ -117,6 +117,8 @@ class Objective:
                     "give likelihood as a list or as Columns(...), or use targets='all'."
                 )
             return corrupt(self.corruptions, model.enter(z), model.entry_width, generator), z
+        if not self.corruptions:
+            return model.enter(z), z
         values = dense(z)
         cells = Cells(values, model.table.is_real, model.table.is_category)
         corrupted = corrupt_cells(self.corruptions, cells, generator)

@@ -187,3 +187,76 @@ def test_empty_rows_and_columns_of_csr():
     nothing = summarise(as_matrix(sp.csr_array((5, 3))))
     assert nothing.constant.all()
     assert nothing.binary
+
+
+# ---- missing cells ------------------------------------------------------------------------------
+
+
+def with_holes(seed, dtype, n=500, d=7):
+    """Columns of several sizes and kinds with holes; one without cells, one with a single one."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-3, 4, d) + rng.normal(size=d)
+    x[:, 1] = rng.integers(0, 2, n)
+    x[:, 2] = rng.poisson(3, n)
+    x[rng.random((n, d)) < 0.4] = np.nan
+    x[:, 3] = np.nan
+    x[:, 4] = np.nan
+    x[rng.integers(n), 4] = 2.5
+    x[:, 5] = np.where(np.isnan(x[:, 5]), np.nan, -7.25)
+    x[0, :4] = np.nan  # the row from which the moments are counted
+    return x.astype(dtype)
+
+
+def assert_is_numpys_without_nan(found, x):
+    some = ~np.isnan(x).all(0)
+    exactly = x.astype(LONG)
+    assert np.array_equal(found.n_observed, (~np.isnan(x)).sum(0))
+    assert np.array_equal(found.unseen, ~some)
+    for name, truth in (("mean", np.nanmean), ("std", np.nanstd)):
+        wanted = truth(exactly[:, some], axis=0).astype(float)
+        size = np.nanmax(np.abs(exactly[:, some]), axis=0).astype(float)
+        assert (np.abs(getattr(found, name)[some] - wanted) <= 1e-14 * size).all(), name
+    assert np.array_equal(found.minimum[some], np.nanmin(x[:, some], axis=0).astype(float))
+    assert np.array_equal(found.maximum[some], np.nanmax(x[:, some], axis=0).astype(float))
+    whole = [bool((np.rint(c[~np.isnan(c)]) == c[~np.isnan(c)]).all()) for c in x.T]
+    assert np.array_equal(found.integral_columns[some], np.array(whole)[some])
+    nothing = ~some
+    for field in (found.mean, found.std, found.minimum, found.maximum):
+        assert (field[nothing] == 0).all()
+    assert found.constant[nothing].all()
+    assert found.has_missing == bool(np.isnan(x).any())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(3))
+def test_missing_cells_count_nowhere(dtype, seed):
+    x = with_holes(seed, dtype)
+    found = summarise(as_matrix(x), missing=True)
+    assert_is_numpys_without_nan(found, x)
+    assert found.constant.tolist() == [False, False, False, True, True, True, False]
+    assert found.binary_columns.tolist()[:3] == [False, True, False]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("seed", range(3))
+def test_missing_cells_count_nowhere_when_many_blocks_are_merged(seed):
+    x = with_holes(seed, np.float64, n=97)
+    assert_is_numpys_without_nan(summarise(as_matrix(x), missing=True), x)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_missing_cells_beside_extreme_ones(size):
+    x = with_holes(4, np.float64) * size
+    found = summarise(as_matrix(x), missing=True)
+    plain = summarise(as_matrix(x / size), missing=True)
+    np.testing.assert_allclose(found.std, plain.std * size, rtol=1e-12)
+    np.testing.assert_allclose(found.mean, plain.mean * size, rtol=1e-12, atol=1e-13 * size)
+    assert np.array_equal(found.n_observed, plain.n_observed)
+
+
+def test_nothing_is_missing_where_all_is_there():
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    found = summarise(as_matrix(x), missing=True)
+    assert not found.has_missing
+    assert not found.unseen.any()
+    assert_is_summary(found, x)

@@ -23,7 +23,7 @@ from isthmus import (
     UnsupportedTypeError,
     ZeroInflatedNegativeBinomial,
 )
-from isthmus.likelihoods.columns import _buckets
+from isthmus.likelihoods._levels import Levels
 
 from .cases import DRAWS, MEMBERS, RANGES
 
@@ -74,10 +74,12 @@ def alone(likelihood, eta):
             mine = []
             for value, parameter in zip(own, group.part.traits.parameters, strict=True):
                 axis = 1 if parameter.varies == "row" else 0
-                piece = value.narrow(axis, place, 1)
-                if group.levels is not None:
-                    piece = piece[..., : group.levels[place]]
-                mine.append(piece)
+                if isinstance(group.part, Levels):
+                    levels = group.part.levels
+                    piece = value.narrow(axis, sum(levels[:place]), levels[place])
+                    mine.append(piece.unsqueeze(axis))
+                else:
+                    mine.append(value.narrow(axis, place, 1))
             found[column] = (likelihood.parts[column], tuple(mine))
     return [found[column] for column in range(len(likelihood.parts))]
 
@@ -228,22 +230,55 @@ def test_means_and_samples_stand_in_the_columns_order():
         assert torch.allclose(shares.double(), own[0][0, 0].softmax(-1), atol=0.04)
 
 
-def test_two_thousand_columns_are_a_handful_of_groups():
+def test_two_thousand_columns_are_a_handful_of_groups_and_nothing_is_padded():
     parts = [Gaussian(), Poisson(), *(Categorical(2 + k % 39) for k in range(98))] * 20
     likelihood = Columns(tuple(parts))
-    assert len(likelihood._groups) <= 8
-    assert likelihood.traits.width(2000) <= 2 * sum(p.traits.outputs for p in parts)
+    assert len(likelihood._groups) == 3
+    assert likelihood.traits.width(2000) == sum(p.traits.outputs for p in parts)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_buckets_hold_all_and_pad_little(seed):
-    rng = np.random.default_rng(seed)
-    levels = np.floor(2 + np.exp(rng.uniform(0, 9, rng.integers(1, 60)))).astype(int)
-    pairs = [(int(level), j) for j, level in enumerate(levels)]
-    buckets = list(_buckets(pairs))
-    assert sorted(pair for bucket in buckets for pair in bucket) == sorted(pairs)
-    assert sum(max(b)[0] * len(b) for b in buckets) <= 2 * levels.sum()
-    assert len(buckets) <= 20
+@pytest.mark.parametrize("spread", [1.0, 20.0, 60.0, 300.0, 1e5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_logits_however_far_apart(spread, dtype):
+    """One column's logits may lie far below another's, which the sums of both must not feel."""
+    levels = (2, 9, 3, 40)
+    rng = torch.Generator().manual_seed(0)
+    eta = torch.randn(N, sum(levels), generator=rng, dtype=dtype)
+    eta += spread * torch.randn(N, 4, generator=rng, dtype=dtype).repeat_interleave(
+        torch.tensor(levels), 1
+    )
+    x = torch.stack([torch.randint(k, (N,), generator=rng) for k in levels], 1).to(dtype)
+    likelihood = Columns(tuple(map(Categorical, levels)))
+    nll, (slope,) = likelihood.slope(x, (eta,), 0.7)
+    blocks = eta.double().requires_grad_()
+    truth = sum(
+        torch.nn.functional.cross_entropy(block, code.long(), reduction="none")
+        for block, code in zip(blocks.split(levels, 1), x.T, strict=True)
+    )
+    (wanted,) = torch.autograd.grad(0.7 * truth.sum(), blocks)
+    near = {"rtol": 1e-5, "atol": 1e-5 * max(1.0, spread / 50)} if dtype is torch.float32 else {}
+    torch.testing.assert_close(nll.double(), truth.detach(), **near)
+    torch.testing.assert_close(slope.double(), wanted, **near)
+    torch.testing.assert_close(likelihood.nll(x, (eta,)).double(), truth.detach(), **near)
+
+
+def test_slopes_of_complete_cells_do_not_depend_on_holes_elsewhere():
+    likelihood, x = mixed(4)
+    eta = some_eta(likelihood, N, x.shape[1])
+    holed = x.clone()
+    holed[3:] = math.nan
+    nll, slopes = likelihood.slope(holed, eta)
+    wanted, alone_ = likelihood.slope(
+        x[:3], tuple(part[:3] if part.shape[0] == N else part for part in eta)
+    )
+    torch.testing.assert_close(nll[:3], wanted, rtol=1e-12, atol=1e-10)
+    assert (nll[3:] == 0).all()
+    for parameter, found, few in zip(likelihood.traits.parameters, slopes, alone_, strict=True):
+        if parameter.varies == "row":
+            torch.testing.assert_close(found[:3], few, rtol=1e-10, atol=1e-11)
+            assert (found[3:] == 0).all()
+        elif parameter.varies != "fixed":
+            torch.testing.assert_close(found, few, rtol=1e-10, atol=1e-10)
 
 
 def test_a_value_outside_is_refused_by_its_column():

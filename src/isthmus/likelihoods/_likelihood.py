@@ -205,6 +205,25 @@ class Likelihood(ABC):
             slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
         return nll.detach(), slopes
 
+    def _slope_of_cells(
+        self, x: Tensor, eta: Eta, missing: Tensor, weight: float
+    ) -> tuple[Tensor, Eta]:
+        """As `_slope` where missing cells don't count; x is any value of the support there."""
+        if any(p.varies != "row" for p in self.traits.parameters):
+            with torch.enable_grad():
+                leaves = tuple(part.detach().requires_grad_() for part in eta)
+                nll = -self._log_prob(x, leaves).masked_fill(missing, 0.0).sum(1)
+                slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
+            return nll.detach(), slopes
+        # each cell as a row of its own, so that its part can be left out of every sum
+        cells = tuple(part.flatten(0, 1).unsqueeze(1) for part in eta)
+        nll, slopes = self._slope(x.reshape(-1, 1), cells, weight)
+        clear = missing.reshape(-1, 1)
+        return nll.view_as(x).masked_fill(missing, 0.0).sum(1), tuple(
+            slope.masked_fill(clear, 0.0).view_as(part)
+            for slope, part in zip(slopes, eta, strict=True)
+        )
+
     def mean(self, eta: Eta) -> Tensor:
         """E[x | η], (n, d); for categories, which have no mean, the most probable level."""
         return self._mean(tuple(map(_full, eta)))

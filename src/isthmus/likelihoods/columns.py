@@ -11,8 +11,7 @@ a σ that is fixed stays in the units of its own column. So columns may change p
 be rescaled, without a change to the others.
 
 **Groups.** Columns of equal parts are computed together, so that 2,000 columns cost as many tensor
-operations as two. Categories of K levels are computed together with others of up to P ≥ K, with
-−∞ for the logits that they have not; the padding at most doubles the logits.
+operations as two; and so are all categories, whatever their numbers of levels (see `_levels`).
 """
 
 from collections import Counter
@@ -20,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import islice
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus._errors import InvalidParameterError, UnsupportedTypeError
+from isthmus.likelihoods._levels import Levels
 from isthmus.likelihoods._likelihood import (
     Divisor,
     Eta,
@@ -38,9 +37,8 @@ from isthmus.likelihoods._likelihood import (
     Traits,
 )
 from isthmus.likelihoods.categorical import Categorical
-from isthmus.likelihoods.gaussian import Gaussian
+from isthmus.numerics import missing_cells
 
-FEW_LEVELS = 64
 MOST_SHOWN = 8
 
 
@@ -125,7 +123,7 @@ class Columns(Likelihood):
         """Each group with its own parameters."""
         parameters = iter(eta)
         for group in self._groups:
-            yield group, group.limited(tuple(islice(parameters, group.n_parameters)))
+            yield group, tuple(islice(parameters, group.n_parameters))
 
     def _in_users_order(self, blocks: list[Tensor]) -> Tensor:
         joined = torch.cat(blocks, -1)
@@ -146,18 +144,28 @@ class Columns(Likelihood):
             for part in group.start(x[:, list(group.columns)], units[list(group.columns)])
         )
 
-    def _cells(self, x: Tensor, eta: Eta) -> Tensor:
-        """log p of all cells, group by group, with 0 for those that are missing."""
+    def _blocks(self, x: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """The cells of each group, with 0 for the missing ones; and which those are, (n, d)."""
         if not self._in_order:
             x = x.index_select(1, self._order.to(x.device))
-        missing = x.isnan()
+        missing = missing_cells(x)
         # filled first and cleared afterwards: a NaN would reach the gradient through a product
-        blocks = x.masked_fill(missing, 0.0).split([len(g.columns) for g in self._groups], 1)
+        filled = x if missing is None else x.masked_fill(missing, 0.0)
+        return list(filled.split(self._sizes, 1)), missing
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [len(group.columns) for group in self._groups]
+
+    def _cells(self, x: Tensor, eta: Eta) -> Tensor:
+        """log p of all cells, group by group, with 0 for those that are missing."""
+        blocks, missing = self._blocks(x)
         found = [
             group.part.log_prob(block, own)
             for block, (group, own) in zip(blocks, self._by_group(eta), strict=True)
         ]
-        return torch.cat(found, 1).masked_fill(missing, 0.0)
+        joined = torch.cat(found, 1)
+        return joined if missing is None else joined.masked_fill(missing, 0.0)
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         return self._in_users_order([self._cells(x, eta)])
@@ -166,16 +174,15 @@ class Columns(Likelihood):
         return -self._cells(x, eta).sum(1)
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
-        if not self._in_order:
-            x = x.index_select(1, self._order.to(x.device))
-        missing = x.isnan()
-        sizes = [len(group.columns) for group in self._groups]
-        blocks = zip(
-            x.masked_fill(missing, 0.0).split(sizes, 1), missing.split(sizes, 1), strict=True
-        )
-        nll, slopes = x.new_zeros(len(x)), []
-        for (group, own), (block, holes) in zip(self._by_group(eta), blocks, strict=True):
-            found, slope = group.slope(block, own, holes, weight)
+        blocks, missing = self._blocks(x)
+        holes = [None] * len(blocks) if missing is None else missing.split(self._sizes, 1)
+        nll = x.new_zeros(len(x))
+        slopes: list[Tensor] = []
+        for block, hole, (group, own) in zip(blocks, holes, self._by_group(eta), strict=True):
+            if hole is None:
+                found, slope = group.part._slope(block, own, weight)
+            else:
+                found, slope = group.part._slope_of_cells(block, own, hole, weight)
             nll += found
             slopes += slope
         return nll, tuple(slopes)
@@ -220,12 +227,10 @@ class _Group:
     Attributes:
         part: A likelihood for them all.
         columns: Their numbers.
-        levels: How many levels each of them has, if they are categories.
     """
 
     part: Likelihood
     columns: tuple[int, ...]
-    levels: tuple[int, ...] | None = None
 
     @cached_property
     def n_parameters(self) -> int:
@@ -235,62 +240,18 @@ class _Group:
     def named(self, number: int) -> list[Parameter]:
         """The parameters of the part, for these columns only."""
         return [
-            replace(p, name=f"{p.name}_{number}", covers=len(self.columns))
+            replace(p, name=f"{p.name}_{number}", covers=p.covers or len(self.columns))
             for p in self.part.traits.parameters
         ]
 
-    @cached_property
-    def _excess(self) -> Tensor | None:
-        """Which logits a column hasn't, (m, P) booleans."""
-        if self.levels is None or len(set(self.levels)) == 1:
-            return None
-        return torch.arange(max(self.levels)) >= torch.tensor(self.levels).unsqueeze(1)
-
-    def limited(self, eta: Eta) -> Eta:
-        """η with a logit of −∞ for each level that a column hasn't."""
-        if self._excess is None:
-            return eta
-        return (eta[0].masked_fill(self._excess.to(eta[0].device), -inf),)
-
-    @cached_property
-    def _of_cells(self) -> Likelihood | None:
-        """The part with all of η for each cell, if its slope is as cheap so."""
-        varies = {p.varies for p in self.part.traits.parameters}
-        if isinstance(self.part, Gaussian) and self.part.scale == "feature":
-            return replace(self.part, scale="row")
-        return self.part if varies == {"row"} else None
-
-    def slope(
-        self, x: Tensor, eta: Eta, missing: Tensor, weight: float
-    ) -> tuple[Tensor, list[Tensor]]:
-        """As `Likelihood.slope`, for cells x (n, m) of which some don't count."""
-        if self._of_cells is None:
-            with torch.enable_grad():
-                leaves = [part.detach().requires_grad_() for part in eta]
-                cells = self.part.log_prob(x, tuple(leaves)).masked_fill(missing, 0.0)
-                nll = -cells.sum(1)
-                slopes = torch.autograd.grad(weight * nll.sum(), leaves, materialize_grads=True)
-            return nll.detach(), list(slopes)
-        # each cell as a row of its own, so that its part can be left out of every sum
-        rows = tuple(
-            part.expand(*x.shape, *part.shape[2:]).flatten(0, 1).unsqueeze(1) for part in eta
-        )
-        nll, found = self._of_cells.slope(x.reshape(-1, 1), rows, weight)
-        summed = []
-        for part, slope in zip(eta, found, strict=True):
-            whole = slope.view(*x.shape, *part.shape[2:])
-            hole = missing.unsqueeze(2) if part.ndim == 3 else missing
-            whole = whole.masked_fill_(hole, 0.0)
-            summed.append(whole if part.ndim > 1 else whole.sum(0))
-        return nll.view(x.shape).masked_fill(missing, 0.0).sum(1), summed
-
     def contains(self, x: NDArray[Any]) -> NDArray[np.bool_]:
         """Which values are in the support, (n, m)."""
-        inside = self.part.traits.support.contains(x)
-        return inside if self.levels is None else inside & (x < np.array(self.levels))
+        return self.part.traits.support.contains(x)
 
     def start(self, x: Tensor, units: Tensor) -> Eta:
         """The best constants of these columns, (m, …): those with equally many cells at a time."""
+        if isinstance(self.part, Levels):
+            return self.part.start(x)
         observed = ~x.isnan()
         counts = observed.sum(0)
         shapes = [p.shape(len(counts)) for p in self.named(0)]
@@ -308,45 +269,23 @@ class _Group:
     @property
     def _vague(self) -> Tensor:
         """Values that stand for a column without any."""
-        if self.levels is not None:
-            return torch.arange(max(self.levels))
         return torch.tensor([0, 1] if self.part.traits.scaling == "none" else [-1, 1])
 
 
 def _grouped(parts: Sequence[Likelihood]) -> Iterator[_Group]:
-    """Equal parts together, and categories in buckets of similar numbers of levels."""
+    """Equal parts together, and all categories."""
     equal: dict[Likelihood, list[int]] = {}
-    categories: list[tuple[int, int]] = []
+    categories: list[int] = []
     for column, part in enumerate(parts):
         if isinstance(part, Categorical):
-            categories.append((part.traits.outputs, column))
+            categories.append(column)
         else:
             equal.setdefault(_by_itself(part), []).append(column)
     for part, columns in equal.items():
         yield _Group(part, tuple(columns))
-    for bucket in _buckets(categories):
-        levels, numbers = zip(*sorted(bucket, key=lambda pair: pair[1]), strict=True)
-        yield _Group(Categorical(max(levels)), numbers, levels)
-
-
-def _buckets(categories: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Pairs (levels, column), widest first, where padding to the widest at most doubles the sum.
-
-    Many levels stand with no fewer than half as many; few stand together while the sum allows it.
-    """
-    bucket: list[tuple[int, int]] = []
-    total = 0
-    for levels, column in sorted(categories, key=lambda pair: (-pair[0], pair[1])):
-        widest = bucket[0][0] if bucket else levels
-        padded = widest * (len(bucket) + 1)
-        fits = 2 * levels >= widest or (widest <= FEW_LEVELS and padded <= 2 * (total + levels))
-        if not fits:
-            yield bucket
-            bucket, total = [], 0
-        bucket.append((levels, column))
-        total += levels
-    if bucket:
-        yield bucket
+    if categories:
+        levels = tuple(parts[column].traits.outputs for column in categories)
+        yield _Group(Levels(levels), tuple(categories))
 
 
 def _by_itself(part: Likelihood) -> Likelihood:

@@ -98,7 +98,7 @@ class Gaussian(Likelihood):
         if self.scale == "row":
             return super()._nll(x, eta)
         squares, (n, d) = (x - eta[0]).square(), x.shape
-        if not isinstance(self.scale, str):
+        if self._has_one_number(eta):
             log_scale = float(eta[1])
             constant = d * (log_scale + 0.5 * LOG_2PI)
             return squares.sum(1) * (0.5 * math.exp(-2 * log_scale)) + constant
@@ -109,10 +109,20 @@ class Gaussian(Likelihood):
             return torch.addcmul(constants, squares.sum(1), weights)
         return torch.addmv(constants.expand(n), squares, weights)
 
+    def _has_one_number(self, eta: Eta) -> bool:
+        """Whether σ is fixed, and not, as in a table, in the units of each column."""
+        return not isinstance(self.scale, str) and eta[1].numel() == 1
+
+    def _share(self, eta: Tensor, weight: float) -> Tensor:
+        """w ∂log σ/∂η = w exp(2η) / (floor² + exp(2η)); 0 if σ is fixed."""
+        if not isinstance(self.scale, str):
+            return torch.zeros_like(eta)
+        return torch.sigmoid(2 * (eta - math.log(self.floor))).mul_(weight)
+
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         gap, d = eta[0] - x, x.shape[1]
         squares = gap.square()
-        if not isinstance(self.scale, str):
+        if self._has_one_number(eta):
             log_scale = float(eta[1])
             precision = math.exp(-2 * log_scale)
             nll = squares.sum(1).mul_(0.5 * precision).add_(d * (log_scale + 0.5 * LOG_2PI))
@@ -120,8 +130,7 @@ class Gaussian(Likelihood):
         log_scales = self.log_scale(eta[1])
         precisions = (-2 * log_scales).exp()
         squares *= precisions
-        # ∂log σ/∂η = exp(2η) / (floor² + exp(2η))
-        share = torch.sigmoid(2 * (eta[1] - math.log(self.floor))).mul_(weight)
+        share = self._share(eta[1], weight)
         gap *= precisions * weight
         if self.scale == "row":
             nll = (0.5 * squares + log_scales).sum(1) + 0.5 * LOG_2PI * d
@@ -129,7 +138,20 @@ class Gaussian(Likelihood):
         constant = log_scales.sum() * (d / len(log_scales)) + 0.5 * LOG_2PI * d
         nll = squares.sum(1).mul_(0.5).add_(constant)
         misfit = len(x) - squares.sum(0)
-        return nll, (gap, share * (misfit if self.scale == "feature" else misfit.sum()))
+        return nll, (gap, share * (misfit.sum() if self.scale == "shared" else misfit))
+
+    def _slope_of_cells(
+        self, x: Tensor, eta: Eta, missing: Tensor, weight: float
+    ) -> tuple[Tensor, Eta]:
+        if self.scale == "row":
+            return super()._slope_of_cells(x, eta, missing, weight)
+        # a cell at its own mean counts by its σ alone, which is then taken out
+        nll, (slope, of_scale) = self._slope(torch.where(missing, eta[0], x), eta, weight)
+        taken = missing.to(x.dtype)
+        counted = (self.log_scale(eta[1]) + 0.5 * LOG_2PI).expand(x.shape[1])
+        lost = taken.sum().reshape(1) if self.scale == "shared" else taken.sum(0)
+        of_scale = torch.addcmul(of_scale, self._share(eta[1], weight), lost, value=-1)
+        return nll.sub_(taken @ counted), (slope, of_scale.sum_to_size(eta[1].shape))
 
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0]
