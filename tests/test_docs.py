@@ -24,7 +24,7 @@ import isthmus
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
-VERBS = ("fit", "transform", "inverse", "score", "sample", "info", "demo")
+VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "info", "demo")
 
 
 def same(told: str, came: str) -> bool:

@@ -105,7 +105,12 @@ def test_an_edited_card_is_refused_as_a_damaged_file(registry, card):
 
 
 def test_a_card_is_plain_data():
-    assert to_card(Masking(0.5)) == {"kind": "Masking", "rate": 0.5, "rescale": True}
+    assert to_card(Masking(0.5)) == {
+        "kind": "Masking",
+        "rate": 0.5,
+        "rescale": True,
+        "targets": "all",
+    }
     card = to_card(Categorical(np.int64(3)))
     assert type(card["levels"]) is int
     for thing in (3, "gaussian", Gaussian):
