@@ -19,7 +19,15 @@ from isthmus._errors import (
     UnsupportedTypeError,
 )
 from isthmus._registry import Registry
-from isthmus.data import Schema, SchemaBuilder, as_matrix, infer_schema, summarise
+from isthmus.data import (
+    Schema,
+    SchemaBuilder,
+    as_matrix,
+    decode,
+    encode,
+    infer_schema,
+    summarise,
+)
 from isthmus.data.schema import HEAD, KINDS, LIKELIHOODS
 from isthmus.likelihoods import LIKELIHOODS as REGISTRY
 
@@ -403,3 +411,11 @@ def test_the_table_has_a_line_for_each_column():
     assert {len(line) for line in lines} == {len(HEAD)}
     assert lines[4][:3] == ("job", "categorical", "categorical")
     assert lines[7][5] == "2021-03-04 to 2021-06-29"
+
+
+def test_a_name_that_polars_takes_for_a_pattern_is_a_name():
+    frame = pl.DataFrame({"a": [1, None], "*": [0.5, 1.5], "^a.*$": [2.0, None]})
+    schema = infer_schema(frame)
+    made = decode(encode(frame, schema), schema, frame)
+    assert made.equals(frame)
+    assert made.schema == frame.schema

@@ -61,7 +61,9 @@ def decode(values: Any, schema: Schema, like: Any) -> Any:
         return _pandas(like, [place for _, _, place in chosen], arrays)
     names = [str(table.names[place]) for _, _, place in chosen]
     frame = type(like)(pa.table(arrays, names=names))
-    return frame.cast({name: like.schema[name] for name in names})
+    # one by one: in a mapping of names "*" would mean all columns
+    columns = zip(frame.get_columns(), names, strict=True)
+    return type(like)([column.cast(like.schema[name]) for column, name in columns])
 
 
 def fill_missing(frame: Any, values: Any, schema: Schema) -> Any:
