@@ -106,7 +106,7 @@ def linear(x: Batch, weight: Tensor, bias: Tensor) -> Tensor:
     """x Wᵀ + b, (n, h); differentiable in W and b, and in a dense x."""
     if not isinstance(x, SparseBatch):
         return F.linear(x, weight, bias)
-    product: Tensor = _Product.apply(weight, x)  # type: ignore[no-untyped-call]
+    product: Tensor = _Product.apply(weight, x)  # type: ignore[no-untyped-call]  # torch gives apply no types
     return product + bias
 
 
@@ -133,13 +133,13 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: object, weight: Tensor, x: SparseBatch) -> Tensor:
-        ctx.x = x  # type: ignore[attr-defined]
+        ctx.x = x  # type: ignore[attr-defined]  # torch has no type for ctx
         return product(x, weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: object, g: Tensor) -> tuple[Tensor, None]:
-        return weight_gradient(ctx.x, g), None  # type: ignore[attr-defined]
+        return weight_gradient(ctx.x, g), None  # type: ignore[attr-defined]  # torch has no type for ctx
 
 
 @torch.no_grad()

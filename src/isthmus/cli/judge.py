@@ -71,15 +71,17 @@ def flag_rows(model: Path, data: Path, output: str | None, level: float, key: st
     estimator = load(model)
     rows = open_data(data, key)
     with about(data):
-        scores = estimator.score_samples(rows)
-        p = estimator.p_values(rows)
-        flagged = analysis.flags(p, level)
-        odd = estimator.odd_columns(rows, N_REASONS)
+        reference = estimator._reference()
+        parts = estimator.score_features(rows)
+    scores = parts.sum(1)
+    p = analysis.p_values(scores, reference.sum(1, dtype="float64"))
+    flagged = analysis.flags(p, level)
+    odd = analysis.reasons(parts, reference, N_REASONS)
     table = _judged(estimator, scores, p, flagged, odd)
     record = {
         **score_summary(scores, estimator.n_features_in_),
         "level": level,
-        "reference_rows": len(estimator._reference()),
+        "reference_rows": len(reference),
         "flagged": int(flagged.sum()),
     }
     if output is None:

@@ -50,7 +50,7 @@ def mostly_zeros(x: Batch, eta: Eta) -> SparseBatch | None:
 
 def differentiable(kernel: Kernel, x: SparseBatch, eta: Eta) -> Tensor:
     """The kernel's nll (n,), with its slopes as the gradient."""
-    nll: Tensor = _Nll.apply(kernel, x, *eta)  # type: ignore[no-untyped-call]
+    nll: Tensor = _Nll.apply(kernel, x, *eta)  # type: ignore[no-untyped-call]  # torch gives apply no types
     return nll
 
 
