@@ -7,7 +7,7 @@ from cli_cases import FAST, NAMES
 
 from isthmus import load
 from isthmus.data import read, write
-from isthmus.estimators.progress import counting
+from isthmus._progress import counting
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def _is_parquet(output: str) -> bool:
 def _stream_codes(
     estimator: "Autoencoder", rows: "Stream", output: str, quiet: bool
 ) -> dict[str, Any]:
+    from isthmus._progress import counting
     from isthmus.estimators.outflow import write_codes
-    from isthmus.estimators.progress import counting
 
     with counting(0 if quiet else 1, rows.shape[0]) as tick:
         n_rows = write_codes(estimator, rows, output, tick=tick)

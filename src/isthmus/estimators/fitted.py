@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from isthmus._errors import InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.analysis import p_values, reasons
-from isthmus.data import Schema, fill_missing
+from isthmus.data import Matrix, Schema, fill_missing
 from isthmus.estimators.apply import (
     Array,
     OfRows,
@@ -36,6 +36,7 @@ from isthmus.estimators.resolve import Recipe, whole
 from isthmus.estimators.tables import as_users_rows
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
+from isthmus.objective import Objective
 from isthmus.training import Epoch
 
 
@@ -244,12 +245,10 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             InvalidDataError: Infinite values, other columns than in `fit`, a row too far out, or
                 missing values where the likelihood is not one per column.
         """
-        self._require_fitted()
         if n_draws is not None:
             n_draws = whole("n_draws", n_draws, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        matrix = rows_to_read(self, X)
-        model = self._session.in_precision(precision_for(matrix), self.model_)
+        model, matrix = self.points(X)
         filled = fill_rows(model, matrix, self._tried.spread, n_draws, seed)
         if self.schema_ is None:
             return filled if n_draws is not None else filled[0]
@@ -297,6 +296,26 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "0, or rank scores among others with isthmus.analysis.p_values."
             )
         return self._tried.reference
+
+    # ---- what isthmus.analysis asks ---------------------------------------------------------
+
+    @property
+    def objective_(self) -> Objective:
+        """Corruptions and penalties of the training, in the user's units."""
+        return self._recipe.objective
+
+    def points(self, X: ArrayLike) -> tuple[Model, Matrix]:
+        """The model in the precision of the rows, and the rows as numbers in the user's units.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        self._require_fitted()
+        matrix = rows_to_read(self, X)
+        return self._session.in_precision(precision_for(matrix), self.model_), matrix
 
     # ---- arrays and tensors -----------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from isthmus._progress import per_second, shown
 from isthmus.training import Epoch
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Bar:
         self._waiting += n_rows
         now = time.perf_counter()
         if now - self._drawn >= REDRAW_SECONDS:
-            speed = _per_second(self._progress.tasks[self._task].speed)
+            speed = per_second(self._progress.tasks[self._task].speed)
             self._progress.update(self._task, advance=self._waiting, speed=speed)
             self._waiting, self._drawn = 0, now
 
@@ -71,12 +72,8 @@ class Bar:
             self._task,
             description=f"epoch {min(epoch.number + 1, self._n_epochs)}/{self._n_epochs}",
             nll=figures,
-            speed=_per_second(epoch.rows_per_second),
+            speed=per_second(epoch.rows_per_second),
         )
-
-
-def _per_second(n_rows: float | None) -> str:
-    return "" if n_rows is None else f"{n_rows:,.0f} rows/s"
 
 
 @contextmanager
@@ -85,45 +82,8 @@ def display(verbose: int, n_rows: int, n_epochs: int) -> Iterator[Display]:
     if not verbose or not sys.stderr.isatty():
         yield Silent()
         return
-    with _shown(verbose) as progress:
+    with shown(verbose) as progress:
         yield Bar(progress, n_rows, n_epochs)
-
-
-@contextmanager
-def counting(verbose: int, n_rows: int | None) -> Iterator[Callable[[int], None]]:
-    """A function that counts rows in a bar, where `display` would show one.
-
-    Args:
-        verbose: As in `display`.
-        n_rows: All of them, or None where nobody knows.
-    """
-    if not verbose or not sys.stderr.isatty():
-        yield lambda n: None
-        return
-    with _shown(verbose) as progress:
-        task = progress.add_task("rows", total=n_rows, nll="", speed="")
-
-        def tick(count: int) -> None:
-            speed = _per_second(progress.tasks[task].speed)
-            progress.update(task, advance=count, speed=speed)
-
-        yield tick
-
-
-@contextmanager
-def _shown(verbose: int) -> Iterator["Progress"]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[nll]}"),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=verbose < 2) as progress:
-        yield progress
 
 
 def say(verbose: int) -> Callable[[str], None]:
