@@ -39,7 +39,7 @@ PUBLIC = {
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap"},
     "penalties": {"Balance", "Contractive", "KLSparsity", "L1"},
-    "rooms": {"plots"},
+    "rooms": {"analysis", "plots"},
     "errors": {
         "FileFormatError",
         "InvalidDataError",

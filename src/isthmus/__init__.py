@@ -44,11 +44,11 @@ _HOMES = {
         "UnsupportedTypeError",
     ),
 }
-_ROOMS = ("plots",)
+_ROOMS = ("analysis", "plots")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from isthmus import plots
+    from isthmus import analysis, plots
     from isthmus._errors import (
         FileFormatError,
         InvalidDataError,
@@ -112,6 +112,7 @@ __all__ = [
     "TrainingError",
     "UnsupportedTypeError",
     "ZeroInflatedNegativeBinomial",
+    "analysis",
     "load",
     "plots",
     "save",

@@ -1,9 +1,34 @@
-"""What a fitted model says about data: imputed copies and their pooling, p-values and reasons.
+"""What a fitted model has learned, and what it says about data.
 
-Importing this room does not load torch.
+Functions take a fitted estimator, or its ``model_``, and arrays in the user's own units.
+
+Importing this room does not load torch: a name is loaded when it is first used.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from isthmus.analysis.conformal import flags, p_values, reasons
 from isthmus.analysis.pooling import Pooled, pool
 
-__all__ = ["Pooled", "flags", "p_values", "pool", "reasons"]
+if TYPE_CHECKING:
+    from isthmus.analysis.learned import learned
+
+_HOMES = {
+    "isthmus.analysis.learned": ("learned",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["Pooled", "flags", "learned", "p_values", "pool", "reasons"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'isthmus.analysis' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})
