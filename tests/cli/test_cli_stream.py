@@ -6,8 +6,8 @@ import pytest
 from cli_cases import FAST, NAMES
 
 from isthmus import load
-from isthmus.data import read, write
 from isthmus._progress import counting
+from isthmus.data import read, write
 
 
 @pytest.fixture
