@@ -15,6 +15,7 @@ from isthmus import (
     Columns,
     ContinuousBernoulli,
     Contractive,
+    Curvature,
     Deterministic,
     Gaussian,
     GaussianCode,
@@ -326,6 +327,38 @@ def test_descending_on_a_table_is_what_torch_would_do(encoder, corruptions, hole
     wanted = {name: weight.grad for name, weight in model.named_parameters()}
     torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+
+PENALTIES = {
+    "of the code": (L1(0.1), Balance(0.2)),
+    "of the code's Jacobian": (Contractive(0.3, method="exact"), Curvature(0.2)),
+    "of the reconstruction's": (Contractive(0.3, of="reconstruction"), L1(0.1)),
+    "estimated": (Contractive(0.3, method="estimate"), Contractive(0.1, "reconstruction")),
+}
+
+
+@pytest.mark.parametrize("penalties", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("encoder", [Deterministic("sigmoid"), NoisySigmoid()], ids=repr)
+@pytest.mark.parametrize("member", [Gaussian(), ZeroInflatedNegativeBinomial()], ids=repr)
+def test_descending_with_penalties_is_the_gradient_of_the_objective(penalties, encoder, member):
+    model, z = awake(member, encoder)
+    objective = Objective((GaussianNoise(0.2),), penalties)
+    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
+    found = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad()
+    truth = objective(model, z, generator(), 0.5)
+    (truth.total().sum() / 8).backward()
+    wanted = {name: weight.grad for name, weight in model.named_parameters()}
+    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+
+def test_the_choice_of_each_jacobian_is_told():
+    model, z = awake(Gaussian(), Deterministic())
+    parts = (L1(0.1), Contractive(0.1), Contractive(0.1, method="estimate"))
+    exact, asked = Objective((), parts).choices(model, z)
+    assert exact.startswith("Contractive: exact (")
+    assert asked == "Contractive_2: estimate (as asked)"
 
 
 # ---- the five autoencoders ----------------------------------------------------------------------

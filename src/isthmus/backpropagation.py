@@ -95,7 +95,7 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
     return g
 
 
-def _add(parameter: nn.Parameter, gradient: Tensor) -> None:
+def _add(parameter: Tensor, gradient: Tensor) -> None:
     if parameter.grad is None:
         parameter.grad = gradient
     else:

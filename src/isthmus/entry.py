@@ -132,7 +132,10 @@ class TableEntry(nn.Module):
         m = len(self.numbers)
         if not m:
             return
-        torch.index_select(z, 1, self.numbers, out=seen[:, :m])
+        if z.requires_grad:  # a point of which the code is differentiated
+            seen[:, :m] = z.index_select(1, self.numbers)
+        else:
+            torch.index_select(z, 1, self.numbers, out=seen[:, :m])
         seen[:, self.n_plain : m].log1p_()
         if missing is not None:
             seen[:, m : 2 * m] = missing.index_select(1, self.numbers)

@@ -19,7 +19,7 @@ LARGEST_LOG_DISPERSION = 12.0
 
 def missing_cells(x: Tensor) -> Tensor | None:
     """Which numbers are NaN; None if none is, which one sum finds out."""
-    return x.isnan() if math.isnan(float(x.sum())) else None
+    return x.isnan() if math.isnan(float(x.detach().sum())) else None
 
 
 def floored_log_scale(eta: Tensor, floor: float) -> Tensor:
