@@ -62,7 +62,7 @@ def read(path: PathLike, key: str | None = None) -> Any:
     if path.is_dir():
         _no_key(path, key)
         return read_images(path)
-    reader = READERS[_ending(path, READERS, "read")]
+    reader = READERS[known_ending(path, READERS, "read")]
     if path.stat().st_size == 0:
         raise InvalidDataError(f"The file {path} is empty (0 bytes).")
     if reader is not read_npz:
@@ -98,7 +98,7 @@ def write(path: PathLike, array: Any, names: Sequence[str] | None = None) -> Non
         OSError: The disk refuses. The old file, if any, is untouched.
     """
     path = Path(path)
-    writer = WRITERS[_ending(path, WRITERS, "written")]
+    writer = WRITERS[known_ending(path, WRITERS, "written")]
     if sp.issparse(array):
         _write_sparse(path, array)
         return
@@ -125,12 +125,17 @@ def write_table(path: PathLike, table: Any) -> None:
         OSError: The disk refuses. The old file, if any, is untouched.
     """
     path = Path(path)
-    writer = TABLE_WRITERS[_ending(path, TABLE_WRITERS, "written as a table")]
+    writer = TABLE_WRITERS[known_ending(path, TABLE_WRITERS, "written as a table")]
     with atomic_write(path) as temporary:
         writer(table, temporary)
 
 
-def _ending(path: Path, known: dict[str, Any], verb: str) -> str:
+def known_ending(path: Path, known: dict[str, Any], verb: str) -> str:
+    """The ending of a name in small letters.
+
+    Raises:
+        InvalidParameterError: It is not one of those known.
+    """
     ending = path.suffix.lower()
     if ending not in known:
         folder = ", and folders of images" if known is READERS else ""
