@@ -66,8 +66,8 @@ def epoch(path: Path, folder: Path, *, in_memory: bool) -> dict[str, Any]:
     """One epoch of training by itself, on the processor's clock."""
     import torch
 
-    from isthmus.data import read
     from isthmus import Autoencoder
+    from isthmus.data import read
     from isthmus.estimators.construct import begin
     from isthmus.estimators.learn import split
     from isthmus.estimators.resolve import read_plan, read_recipe

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from isthmus import Autoencoder
 
 N_REASONS = 3
-JUDGED_TOGETHER = 1 << 15  # rows; the reference scores are put in order for each group of them
 
 Judge = Callable[[Any, Any], "pa.Table"]
 
@@ -57,7 +56,7 @@ def score(
         counting(not quiet, count_rows(rows)) as tick,
         _writing(output, _names(estimator, by_feature)) as add,
     ):
-        for block in _blocks(estimator, rows, by_feature=by_feature, judged=flag is not None):
+        for block in _blocks(estimator, rows, in_parts=by_feature or flag is not None):
             each = scores.add(block)
             if judge is None:
                 add(block)
@@ -103,26 +102,14 @@ def _names(estimator: "Autoencoder", by_feature: bool) -> list[str]:
     return feature_names(estimator) or [str(j) for j in range(estimator.n_features_in_)]
 
 
-def _blocks(
-    estimator: "Autoencoder", rows: Any, *, by_feature: bool, judged: bool
-) -> Iterator[Any]:
-    """Scores (m,), or (m, d) where their parts are wanted."""
-    import numpy as np
+def _blocks(estimator: "Autoencoder", rows: Any, *, in_parts: bool) -> Iterator[Any]:
+    """Scores (m,), or (m, d) where their parts are wanted.
 
-    from isthmus.estimators.outflow import score_blocks
+    Many at once: the reference scores are put in order for each group of rows.
+    """
+    from isthmus.estimators.outflow import grouped, score_blocks
 
-    blocks = score_blocks(estimator, rows, by_feature=by_feature or judged)
-    if not judged:
-        yield from blocks
-        return
-    waiting: list[Any] = []
-    for block in blocks:
-        waiting.append(block)
-        if sum(map(len, waiting)) >= JUDGED_TOGETHER:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
+    return grouped(score_blocks(estimator, rows, by_feature=in_parts))
 
 
 def _writing(output: str | None, names: list[str]) -> Any:

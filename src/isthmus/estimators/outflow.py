@@ -37,6 +37,9 @@ from isthmus.model import Model
 if TYPE_CHECKING:
     from isthmus.estimators.fitted import Fitted
 
+GROUP_CELLS = 1 << 20
+ROWS = 1 << 16
+
 PathLike = str | os.PathLike[str]
 Tick = Callable[[int], None]
 
@@ -68,7 +71,7 @@ def write_codes(
     estimator._require_fitted()
     names = [str(name) for name in estimator.get_feature_names_out()] + ["score"] * score
     blocks = _blocks(estimator, X, _code_and_score if score else _code, far=score)
-    return write_tables(path, (as_table(block, names) for block in blocks), tick)
+    return write_tables(path, (as_table(block, names) for block in grouped(blocks)), tick)
 
 
 def write_rows(estimator: "Fitted", codes: Any, path: PathLike, *, tick: Tick = _quietly) -> int:
@@ -89,8 +92,9 @@ def write_rows(estimator: "Fitted", codes: Any, path: PathLike, *, tick: Tick = 
     estimator._require_fitted()
     data = codes_to_read(estimator, codes)
     model = estimator._session.in_precision(precision_for(data), estimator.model_)
-    blocks = codes_in_blocks(model.mean, model, data)
-    return write_tables(path, (_users_table(estimator, block) for _, block in blocks), tick)
+    blocks = (block for _, block in codes_in_blocks(model.mean, model, data))
+    tables = (_users_table(estimator, block) for block in grouped(blocks))
+    return write_tables(path, tables, tick)
 
 
 def write_filled(
@@ -152,6 +156,21 @@ def write_tables(path: PathLike, tables: Iterator[Any], tick: Tick = _quietly) -
             n_rows += table.num_rows
             tick(table.num_rows)
     return n_rows
+
+
+def grouped(blocks: Iterator[Array]) -> Iterator[Array]:
+    """Blocks joined until they are worth an Arrow array for each column.
+
+    Many small arrays would lie between those of torch, and keep what it frees from the system.
+    """
+    waiting: list[Array] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(each.size for each in waiting) >= GROUP_CELLS or sum(map(len, waiting)) >= ROWS:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def as_table(block: Array, names: list[str]) -> Any:

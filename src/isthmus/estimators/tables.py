@@ -26,6 +26,7 @@ from isthmus.data import (
 )
 from isthmus.data import encode as encoded
 from isthmus.data.convert import is_all_sparse, is_record_batch
+from isthmus.data.decode import own_type
 from isthmus.data.opening import open_table
 from isthmus.data.sources import all_pieces, open_source
 from isthmus.estimators.resolve import ByName, Given
@@ -177,12 +178,4 @@ def _blank(schema: Schema) -> Any:
     """An Arrow table of no rows with the columns of the schema."""
     import pyarrow as pa
 
-    types = {"text": pa.string(), "bool": pa.bool_(), "date": pa.timestamp("us")}
-    types["duration"] = pa.duration("us")
-
-    def kind(column: Any) -> Any:
-        if column.family == "number" and column.integral and column.kind != "ordinal":
-            return pa.int64()
-        return types.get(column.family, pa.float64())
-
-    return pa.table({str(c.name): pa.array([], kind(c)) for c in schema})
+    return pa.table({str(c.name): pa.array([], own_type(c)) for c in schema})
