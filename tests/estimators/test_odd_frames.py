@@ -126,7 +126,9 @@ def test_the_tables_are_as_odd_as_they_should_be():
         seen["names"].add(odd.whole_names)
         columns = cells(odd.new)
         seen["holes"].add(any(cell is None for column in columns for cell in column))
-        seen["holes"].add("row" if any(set(row) == {None} for row in zip(*columns)) else "")
+        seen["holes"].add(
+            "row" if any(set(row) == {None} for row in zip(*columns, strict=True)) else ""
+        )
 
     look()
     assert seen["kinds"] == set(KINDS)

@@ -36,6 +36,7 @@ from isthmus._errors import (
 from isthmus._files import atomic_write
 from isthmus.data._archives import read_npz
 from isthmus.data._images import read_images
+from isthmus.data._parquet import read_parquet
 
 PathLike = str | os.PathLike[str]
 
@@ -220,14 +221,6 @@ def _is_data(fields: list[str]) -> bool:
     return bool(filled) and not counted
 
 
-def _read_parquet(path: Path) -> Any:
-    from pyarrow import parquet
-
-    # a single file: no guess of a dataset from the names of its folders
-    with parquet.ParquetFile(path) as file:
-        return file.read()
-
-
 def _read_arrow(path: Path) -> Any:
     import pyarrow as pa
 
@@ -297,7 +290,7 @@ READERS: dict[str, Callable[..., Any]] = {
     ".npy": _read_npy,
     ".npz": read_npz,
     ".csv": _read_csv,
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
     ".feather": _read_arrow,
     ".arrow": _read_arrow,
 }

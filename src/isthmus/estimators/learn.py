@@ -21,6 +21,7 @@ from isthmus.training import (
     HeldOut,
     Plan,
     Rows,
+    SetAside,
     Stepper,
     StreamRows,
     make_rows,
@@ -113,6 +114,12 @@ class Split:
     rows: Rows
     held_out: HeldOut | None
     some: Callable[[], Batch]
+
+    @property
+    def read_held_out(self) -> HeldOut | None:
+        """Held-out rows; None if Ctrl-C ended the first pass over a stream, which finds them."""
+        unread = isinstance(self.held_out, SetAside) and not self.held_out.parts
+        return None if unread else self.held_out
 
 
 def split(begun: Beginning, fraction: float, seed: int) -> Split:
