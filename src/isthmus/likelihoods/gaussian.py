@@ -34,7 +34,7 @@ from isthmus.numerics import floored_log_scale, unfloored_log_scale
 LOG_2PI = math.log(2 * math.pi)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gaussian(Likelihood):
     """x_j ~ N(μ_j, σ_j²) with μ predicted by the decoder.
 
@@ -76,6 +76,10 @@ class Gaussian(Likelihood):
                 "Gaussian's scale must be a positive number or 'shared', 'feature' or 'row'; "
                 f"got {self.scale!r}."
             )
+
+    def __repr__(self) -> str:
+        rare = ", ranked=True" if self.ranked else ""
+        return f"Gaussian(scale={self.scale!r}, floor={self.floor!r}{rare})"
 
     @property
     def traits(self) -> Traits:
