@@ -157,9 +157,10 @@ def _claim(part: Any) -> str:
     """The name of a likelihood that needs the same values as this one."""
     if isinstance(part, str):
         return part
-    for name in LIKELIHOODS:
-        if type(LIKELIHOODS[name]) is type(part):
-            return name
+    for same in (lambda known: known == part, lambda known: type(known) is type(part)):
+        for name in LIKELIHOODS:
+            if same(LIKELIHOODS[name]):
+                return name
     return LIKELIHOODS.resolve(part).__class__.__name__
 
 
