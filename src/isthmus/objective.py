@@ -16,6 +16,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
+from isthmus.numerics import by_columns
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
 
@@ -159,6 +160,9 @@ class Objective:
         """Only the code in the middle is left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
+        columns = model.table is not None
+        if columns:
+            z = by_columns(dense(z))
         entered, target = self._corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
         given = entered.detach() if isinstance(entered, Tensor) else entered
@@ -167,7 +171,7 @@ class Objective:
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
-        out, trace_up = forward(up, h, half=half)
+        out, trace_up = forward(up, h, half=half, by_columns=columns)
         share = self.share(model.shape.n_features)
         nll, slope = model.slope(target, out, weight / share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
@@ -182,7 +186,8 @@ class Objective:
             assert model.table is not None
             model.table.zero_grad()
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
-        nll /= share
+        if share != 1:
+            nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
 
     def _penalties(self, model: Model, z: Batch, h: Tensor) -> dict[str, Tensor]:
