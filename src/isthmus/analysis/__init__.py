@@ -12,14 +12,16 @@ from isthmus.analysis.conformal import flags, p_values, reasons
 from isthmus.analysis.pooling import Pooled, pool
 
 if TYPE_CHECKING:
+    from isthmus.analysis.jacobians import jacobian
     from isthmus.analysis.learned import learned
 
 _HOMES = {
+    "isthmus.analysis.jacobians": ("jacobian",),
     "isthmus.analysis.learned": ("learned",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Pooled", "flags", "learned", "p_values", "pool", "reasons"]
+__all__ = ["Pooled", "flags", "jacobian", "learned", "p_values", "pool", "reasons"]
 
 
 def __getattr__(name: str) -> Any:
