@@ -67,7 +67,7 @@ def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
 
 @torch.no_grad()
 def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
-    """Put the gradients of all weights and biases in their ``grad``.
+    """Put the gradients of all weights and biases in their ``grad``, or add them to what is there.
 
     Args:
         mlp: The network.
@@ -83,16 +83,23 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
         layer = layers[i]
         given = trace.inputs[i]
         if isinstance(given, SparseBatch):
-            layer.weight.grad = weight_gradient(given, g.to(layer.weight.dtype))
+            _add(layer.weight, weight_gradient(given, g.to(layer.weight.dtype)))
         else:
-            layer.weight.grad = (g.T @ given).to(layer.weight.dtype)
+            _add(layer.weight, (g.T @ given).to(layer.weight.dtype))
         # at the output before its rounding: a sum in another type would make a copy of all first
         full = gradient if i == len(layers) - 1 else g
-        layer.bias.grad = full.sum(0, dtype=layer.bias.dtype)
+        _add(layer.bias, full.sum(0, dtype=layer.bias.dtype))
         if i:
             assert isinstance(given, Tensor)
             g = chain(g @ trace.weights[i], trace.sums[i - 1], given)
     return g
+
+
+def _add(parameter: nn.Parameter, gradient: Tensor) -> None:
+    if parameter.grad is None:
+        parameter.grad = gradient
+    else:
+        parameter.grad += gradient
 
 
 def _parameters(layer: nn.Linear, half: bool) -> tuple[Tensor, Tensor]:

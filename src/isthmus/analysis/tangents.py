@@ -16,7 +16,7 @@ The *tangents* themselves are singular vectors: of ∂f/∂x the directions in x
 most (Rifai et al., 2011), of ∂r/∂x the directions in which the reconstruction moves.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.func import jvp
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._registry import is_real, is_whole
 from isthmus.analysis.learned import Learned, learned
-from isthmus.derivatives import leading_singular
+from isthmus.derivatives import OfFunction, leading_singular
 
 Array = NDArray[Any]
 Function = Callable[[Tensor], Tensor]
@@ -89,9 +88,9 @@ def tangent_space(
 def _moved(function: Function, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k leading left singular vectors of a Jacobian (m, k, d), and singular values (m, k)."""
     values, directions = leading_singular(function, x, k)
-    images = [jvp(function, (x,), (v,))[1] for v in directions.unbind(1)]
+    images = OfFunction(function, x).push(directions)
     # of unit length and orthogonal, even where a singular value is next to 0
-    left: Tensor = torch.linalg.qr(torch.stack(images, 2))[0].mT
+    left: Tensor = torch.linalg.qr(images.mT)[0].mT
     return left, values
 
 
@@ -122,7 +121,7 @@ def local_dimension(
         raise InvalidParameterError(f"threshold must lie between 0 and 1; got {threshold!r}.")
     known = learned(model, X)
     narrow = min(known.model.shape.n_components, known.matrix.n_features)
-    cells = known.cells + 3 * narrow**2
+    cells = 3 * narrow * (known.cells + narrow)
     found = known.over_rows(lambda x: _eigenvalues(known, x), cells, verbose)
     return np.asarray((found > threshold).sum(1), np.intp)
 
@@ -131,18 +130,17 @@ def _eigenvalues(known: Learned, x: Tensor) -> Tensor:
     """Real parts of the eigenvalues of ∂r/∂x that can differ from 0, (m, min(k, d))."""
     h = known.encode(x)
     if h.shape[1] <= x.shape[1]:
-        outward = (jvp(known.decode, (h,), (step,))[1] for step in _steps(h))
-        columns = [jvp(known.encode, (x,), (step,))[1] for step in outward]
+        outward = OfFunction(known.decode, h).push(_every_step(h))
+        moved = OfFunction(known.encode, x).push(outward)
     else:
-        columns = [jvp(known.reconstruct, (x,), (step,))[1] for step in _steps(x)]
-    found: Tensor = torch.linalg.eigvals(torch.stack(columns, 2)).real
+        moved = OfFunction(known.reconstruct, x).push(_every_step(x))
+    found: Tensor = torch.linalg.eigvals(moved).real
     return found
 
 
-def _steps(x: Tensor) -> Iterator[Tensor]:
-    """A unit step along each axis, the same at every row, each (m, d)."""
-    for axis in torch.eye(x.shape[1], dtype=x.dtype, device=x.device):
-        yield axis.expand_as(x)
+def _every_step(x: Tensor) -> Tensor:
+    """A unit step along each axis at every row, (m, d, d)."""
+    return torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
 
 
 def _require_count(k: int, rank: int, units: int, d: int) -> None:

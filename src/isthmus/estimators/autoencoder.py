@@ -156,6 +156,9 @@ class Autoencoder(Fitted):
         seed = draw_seed(self.random_state)
         parts = split(self._begin(X, open_rows(X, self.likelihood), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
+        if self.verbose:
+            for line in objective.choices(self.model_, parts.some()):
+                say(self.verbose)(line)
         generator = make_generator(seed, self.model_.device)
         what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
         with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
