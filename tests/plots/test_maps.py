@@ -1,131 +1,16 @@
-"""Pictures show the data they were given, and leave matplotlib as it was."""
+"""Maps show every row where its code is, however many there are."""
 
-import io
-import json
-import subprocess
-import sys
+import time
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
+from matplotlib.colors import to_rgb, to_rgba
 
 from isthmus import plots
 from isthmus._errors import InvalidDataError, InvalidParameterError
-from isthmus.training import Epoch
+from tests.plots.conftest import saved
 
-
-@pytest.fixture
-def ax():
-    return Figure().add_subplot()
-
-
-def epoch(number, nll, held_out=None, best=True, kl=0.0):
-    return Epoch(number, nll, kl, {}, held_out, 1.0, 1.0, 1e-3, 0, best)
-
-
-def saved(ax, kind):
-    stream = io.BytesIO()
-    ax.figure.savefig(stream, format=kind)
-    return stream.getvalue()
-
-
-# ---- matplotlib's state -------------------------------------------------------------------------
-
-STATE = """
-import json, sys
-import matplotlib
-def state():
-    # dict's own items: RcParams would choose a backend when asked for it
-    return {name: repr(value) for name, value in dict.items(matplotlib.rcParams)}
-before = state()
-import numpy as np
-from isthmus import plots
-from isthmus.training import Epoch
-plots.code_map(np.eye(2), [0, 1]).figure.savefig(sys.argv[1])
-plots.code_map(np.eye(2), [0.5, 1])
-plots.images(np.eye(4)[None])
-plots.learning_curves([Epoch(1, 1.0, 0.0, {}, 1.0, 1.0, 1.0, 1.0, 0, True)])
-print(json.dumps([before == state(), "matplotlib.pyplot" in sys.modules]))
-"""
-
-
-def test_matplotlib_is_left_as_it_was(tmp_path):
-    ended = subprocess.run(
-        [sys.executable, "-c", STATE, str(tmp_path / "map.png")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(ended.stdout) == [True, False]
-    assert (tmp_path / "map.png").stat().st_size > 0
-
-
-def test_importing_needs_no_torch():
-    code = "import sys; import isthmus.plots; print('torch' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ended.stdout == "False\n"
-
-
-def test_settings_of_the_user_hold():
-    with matplotlib.rc_context({"font.size": 23.0, "axes.labelsize": "medium"}):
-        assert plots.code_map(np.eye(2)).xaxis.label.get_size() == 23.0
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda ax: plots.learning_curves([epoch(1, 2.0)], ax),
-        lambda ax: plots.code_map(np.eye(2), None, ax),
-        lambda ax: plots.images(np.eye(3)[None], ax),
-    ],
-)
-def test_axes_are_returned(draw, ax):
-    assert draw(ax) is ax
-    new = draw(None)
-    assert new is not ax
-    assert saved(new, "png").startswith(b"\x89PNG")
-
-
-# ---- learning curves ----------------------------------------------------------------------------
-
-
-def test_learning_curves(ax):
-    history = [
-        epoch(1, 5.0, 4.0, kl=0.5),
-        epoch(2, 3.0, 2.5, kl=0.5),
-        epoch(3, 2.0, 2.75, best=False, kl=0.25),
-    ]
-    trained, held_out, kept = plots.learning_curves(history, ax).lines
-    assert np.array_equal(trained.get_xydata(), [(1, 5.5), (2, 3.5), (3, 2.25)])
-    assert np.array_equal(held_out.get_xydata(), [(1, 4.0), (2, 2.5), (3, 2.75)])
-    assert np.array_equal(kept.get_xydata(), [(2, 2.5)])
-    texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert texts == ["training", "held out", "kept"]
-
-
-def test_without_held_out_rows_there_is_one_curve(ax):
-    plots.learning_curves([epoch(1, 5.0), epoch(2, 4.0)], ax)
-    assert len(ax.lines) == 1
-
-
-def test_an_epoch_without_a_number_is_a_gap(ax):
-    (line,) = plots.learning_curves([epoch(1, 5.0), epoch(2, np.inf), epoch(3, 4.0)], ax).lines
-    assert np.array_equal(line.get_ydata(), [5.0, np.nan, 4.0], equal_nan=True)
-
-
-def test_one_epoch_is_visible(ax):
-    (line,) = plots.learning_curves([epoch(1, 5.0)], ax).lines
-    assert line.get_marker() != ""
-
-
-def test_no_epochs():
-    with pytest.raises(InvalidDataError, match="history_"):
-        plots.learning_curves([])
-
-
-# ---- maps ---------------------------------------------------------------------------------------
+MANY = 60_000
 
 
 def dots(ax):
@@ -231,78 +116,174 @@ def test_codes_that_are_no_map(codes, labels, said):
 
 
 def test_an_unknown_place_for_names():
-    with pytest.raises(InvalidParameterError, match="legend, centre, none"):
+    with pytest.raises(InvalidParameterError, match="auto, legend, centre, none"):
         plots.code_map(np.eye(2), names="left")
 
 
-# ---- images -------------------------------------------------------------------------------------
+# ---- names and markers --------------------------------------------------------------------------
 
 
-def tile(picture, i, shape, n_columns):
-    """Image i, cut out of the picture by the rule that the docstring gives."""
-    (height, width), gap = shape, max(1, shape[0] // 8)
-    top, left = (i // n_columns) * (height + gap), (i % n_columns) * (width + gap)
-    return picture[top : top + height, left : left + width]
+def test_few_dots_have_a_marker_for_each_category(ax, rng):
+    codes, labels = rng.normal(size=(50, 2)), rng.integers(0, 3, 50)
+    drawn = plots.code_map(codes, labels, ax).collections[0]
+    shapes = by_position(drawn.get_offsets(), drawn.get_paths())
+    seen = {}
+    for code, label in zip(codes, labels, strict=True):
+        seen.setdefault(label, set()).add(shapes[tuple(code)].vertices.tobytes())
+    assert all(len(each) == 1 for each in seen.values())
+    assert len(set.union(*seen.values())) == 3
+    markers = [handle.get_marker() for handle in ax.get_legend().legend_handles]
+    assert len(set(markers)) == 3
+    assert saved(ax)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (5, 3), (28, 20)])
-def test_images_are_what_they_were(ax, rng, shape):
-    rows = rng.random((7, *shape))
-    picture = plots.images(rows, ax, n_columns=3).images[0].get_array()
-    for i, row in enumerate(rows):
-        assert np.array_equal(tile(picture, i, shape, 3), row)
-    assert np.ma.count(picture) == rows.size
-    assert ax.images[0].get_clim() == (rows.min(), rows.max())
+def test_many_dots_have_their_names_at_the_centres(ax, rng):
+    codes, labels = rng.normal(size=(1_001, 2)), np.arange(1_001) % 3
+    plots.code_map(codes + 5 * labels[:, None], labels, ax)
+    assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+    assert ax.get_legend() is None
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_images_of_several_channels(ax, rng, channels):
-    rows = rng.integers(0, 256, (4, 6, 5, channels), dtype=np.uint8)
-    picture = plots.images(rows, ax, n_columns=2).images[0].get_array()
-    for i, row in enumerate(rows):
-        shown = tile(picture, i, (6, 5), 2)
-        if channels == 1:
-            assert np.array_equal(shown, row[..., 0])
-        else:
-            assert np.allclose(shown[..., :channels], row / 255)
-    if channels == 3:
-        assert np.array_equal(np.unique(picture[..., 3]), [0, 1])
+def test_names_in_one_place_are_moved_apart(ax):
+    codes = np.zeros((8, 2))
+    codes[-1] = [1, 1]
+    plots.code_map(codes, [0, 0, 1, 1, 2, 2, 2, 3], ax, names="centre")
+    places = np.array([text.xy for text in ax.texts])
+    gaps = np.linalg.norm(places[:, None] - places, axis=2)[np.triu_indices(4, 1)]
+    assert gaps.min() > 0.04
+    assert np.abs(places[:3]).max() < 0.2
 
 
-def test_values_outside_the_limits_are_shown_as_the_limits(ax):
-    picture = plots.images([[[-5.0, 3.0], [20.0, 16.0]]], ax, limits=(0, 16)).images[0]
-    assert np.array_equal(picture.get_array(), [[0, 3], [16, 16]])
-    assert picture.get_clim() == (0, 16)
+def test_names_lie_on_the_ground_they_have(ax):
+    ax.set_facecolor("#102030")
+    plots.code_map([[0, 0], [1, 1]], ["a", "b"], ax, names="centre")
+    assert to_rgb(ax.texts[0].get_bbox_patch().get_facecolor()) == to_rgb("#102030")
 
 
-def test_names_of_lines(ax):
-    plots.images(np.zeros((4, 8, 8)), ax, n_columns=2, row_names=["first", "second"])
-    names = {
-        text.get_text(): y for text, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
-    }
-    assert names == {"first": 3.5, "second": 12.5}
+# ---- crowds -------------------------------------------------------------------------------------
 
 
-def test_a_constant_image_can_be_drawn(ax):
-    assert saved(plots.images(np.full((1, 4, 4), 7.0), ax), "png")
+def shades(ax):
+    """The picture of a crowded map, and the pixel of a point."""
+    picture = np.asarray(ax.images[0].get_array())
+    left, right, bottom, top = ax.images[0].get_extent()
+    height, width = picture.shape[:2]
+
+    def pixel(x, y):
+        column = int((x - left) / (right - left) * width)
+        line = int((top - y) / (top - bottom) * height)
+        return picture[line, column]
+
+    return picture, pixel
+
+
+def test_a_crowd_is_counted(ax, rng):
+    codes = np.concatenate(
+        [np.tile([[0.0, 0.0]], (MANY, 1)), [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]]
+    )
+    picture, pixel = shades(plots.code_map(rng.permutation(codes), None, ax))
+    assert not ax.collections
+    shown = picture[..., 3] > 0
+    assert shown.sum() == 4
+    assert pixel(0, 0)[3] == 1
+    for corner in ((1, 0), (0, 1), (1, 1)):
+        assert 0 < pixel(*corner)[3] < 0.5
+    assert np.allclose(picture[shown][:, :3], to_rgb(plots.COLORS[0]))
+
+
+def test_a_pixel_has_the_mean_colour_of_its_rows(ax):
+    codes = np.repeat([[0.0, 0.0], [1.0, 1.0]], MANY // 2, axis=0)
+    labels = np.repeat(["a", "a", "a", "b"], MANY // 4)
+    _, pixel = shades(plots.code_map(codes, labels, ax))
+    a, b = (np.array(to_rgb(color)) for color in plots.COLORS[:2])
+    assert np.allclose(pixel(0, 0)[:3], a)
+    assert np.allclose(pixel(1, 1)[:3], (a + b) / 2)
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]
+
+
+def test_numbers_of_a_crowd_are_a_scale_of_their_means(ax):
+    codes = np.repeat([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], MANY // 3, axis=0)
+    numbers = np.repeat([0.0, 0.5, np.nan], MANY // 3)
+    numbers[0] = 100 * MANY  # a mean of 300, the highest
+    _, pixel = shades(plots.code_map(codes, numbers, ax))
+    assert len(ax.figure.axes) == 2
+    assert pixel(0, 0)[:3].sum() > pixel(1, 0)[:3].sum()
+    assert np.allclose(pixel(1, 1)[:3], to_rgb(plots.OTHER))
+
+
+def test_a_few_rows_far_out_are_named_and_not_shown(ax, rng):
+    codes = rng.uniform(size=(MANY, 2))
+    codes[:3] = [[1e6, 0], [0, -1e6], [1e6, 1e6]]
+    plots.code_map(codes, None, ax)
+    assert ax.get_title(loc="right") == "3 of 60,000 lie outside"
+    assert ax.get_xlim()[1] < 2
+    assert np.count_nonzero(np.asarray(ax.images[0].get_array())[..., 3]) > 10_000
+
+
+def test_a_crowd_in_one_place(ax):
+    plots.code_map(np.ones((MANY, 2)), None, ax)
+    assert saved(ax)
+
+
+def test_a_million_rows_take_seconds_and_a_small_file(rng):
+    codes = rng.normal(size=(1_000_000, 2))
+    labels = rng.integers(0, 10, len(codes))
+    begin = time.process_time()
+    for values in (None, labels, codes[:, 0]):
+        ax = plots.code_map(codes, values)
+        assert len(saved(ax, "svg")) < 400_000
+    assert time.process_time() - begin < 20
+
+
+# ---- thumbnails ---------------------------------------------------------------------------------
+
+
+def test_each_cell_shows_the_row_nearest_to_its_middle(ax, rng):
+    codes = rng.uniform(size=(300, 2))
+    rows = np.broadcast_to(np.arange(1.0, 301)[:, None, None], (300, 8, 8))
+    picture = plots.image_map(codes, rows, ax, n_across=4, limits=(0, 300)).images[0]
+    left, right = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    edges_x, edges_y = np.linspace(left, right, 5), np.linspace(top, bottom, 5)
+    shown = picture.get_array()
+    for line in range(4):
+        for column in range(4):
+            middle = (edges_x[column : column + 2].mean(), edges_y[line : line + 2].mean())
+            width, height = edges_x[1] - edges_x[0], edges_y[0] - edges_y[1]
+            off = np.abs(codes - middle) / (width, height)
+            inside = (off <= 0.5).all(1)
+            nearest = np.where(inside, (off**2).sum(1), np.inf).argmin() + 1
+            tile = shown[line * 9 : line * 9 + 8, column * 9 : column * 9 + 8]
+            assert (tile == nearest).all()
+
+
+def test_cells_without_rows_are_empty_and_images_are_not_stretched(ax):
+    codes = [[0.0, 0.0], [10.0, 1.0]]
+    picture = plots.image_map(codes, np.ones((2, 4, 8)), ax, n_across=3).images[0]
+    assert np.ma.count(picture.get_array()) == 2 * 4 * 8
+    assert saved(ax)
+    left, right, bottom, top = picture.get_extent()
+    height, width = picture.get_array().shape
+    one, two = ax.transData.transform([(left, bottom), (right, top)])
+    across, down = (two - one) / (width, height)
+    assert across == pytest.approx(down, rel=0.02)
+
+
+def test_thumbnails_in_colour_and_of_memory_mapped_rows(ax, rng, tmp_path):
+    rows = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.uint8, (50, 6, 6, 3))
+    rows[:] = rng.integers(0, 256, rows.shape)
+    assert saved(plots.image_map(rng.normal(size=(50, 2)), rows, ax, n_across=5))
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("codes", "rows", "n_across", "said"),
     [
-        (np.zeros((3, 64)), r"\(3, 64\).*reshaped"),
-        (np.zeros((3, 8, 8, 2)), r"\(3, 8, 8, 2\)"),
-        (np.zeros((0, 8, 8)), r"\(0, 8, 8\)"),
-        (np.stack([np.zeros((2, 2)), np.full((2, 2), np.nan)]), "Image 1"),
+        (np.zeros((3, 2)), np.zeros((2, 4, 4)), 5, "2 rows for 3"),
+        (np.zeros((3, 2)), np.zeros((3, 16)), 5, "reshaped"),
+        (np.zeros((3, 3)), np.zeros((3, 4, 4)), 5, "n_components=2"),
+        (np.zeros((3, 2)), np.zeros((3, 4, 4)), 0, "n_across"),
     ],
 )
-def test_rows_that_are_no_images(rows, said):
-    with pytest.raises(InvalidDataError, match=said):
-        plots.images(rows)
-
-
-def test_wrong_numbers_of_columns_and_names():
-    with pytest.raises(InvalidParameterError, match="n_columns"):
-        plots.images(np.zeros((3, 2, 2)), n_columns=0)
-    with pytest.raises(InvalidParameterError, match="3 names for 2 lines"):
-        plots.images(np.zeros((4, 2, 2)), n_columns=2, row_names=["a", "b", "c"])
+def test_what_is_no_map_of_images(codes, rows, n_across, said):
+    with pytest.raises((InvalidDataError, InvalidParameterError), match=said):
+        plots.image_map(codes, rows, n_across=n_across)

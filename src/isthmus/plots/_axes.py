@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ def axes_3d(ax: Axes | None) -> Any:
     if ax is None:
         # a constrained layout leaves a wide margin around a cube
         figure = Figure()
-        return figure.add_axes((0.0, 0.0, 0.95, 1.0), projection="3d")
+        return figure.add_axes((0.0, 0.02, 0.96, 0.96), projection="3d")
     if ax.name != "3d":
         raise InvalidParameterError(
             "Points in three dimensions need axes made with projection='3d'; give such, or None."
@@ -55,13 +56,15 @@ def quieten(ax: Axes) -> None:
 
 
 def quieten_3d(ax: Any) -> None:
-    """The same for a cube: no panes, a thin grid, one unit of length on all its sides."""
+    """The same for a box: no panes, a thin grid, one unit of length on all its sides."""
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.pane.set_visible(False)
         axis.line.set_color(GREY)
         axis.set_tick_params(color=GREY)
         axis._axinfo["grid"].update({"linewidth": 0.4, "color": (0.5, 0.5, 0.5, 0.35)})
-    ax.set_aspect("equal")
+    sides = [np.ptp(limits) for limits in (ax.get_xlim(), ax.get_ylim(), ax.get_zlim())]
+    # smaller than by default, which cuts the names of the axes off
+    ax.set_box_aspect(sides, zoom=0.85)
 
 
 def label_data_axes(ax: Any) -> None:

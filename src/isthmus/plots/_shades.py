@@ -73,8 +73,8 @@ def _scaled(ax: Axes, cells: NDArray[np.intp], values: NDArray[Any]) -> Array:
 
 
 def _picture(colors: Array, strength: Array) -> Array:
-    pixels = np.concatenate([colors, strength[:, None]], axis=1)
-    return np.clip(pixels, 0, 1).reshape(PIXELS, PIXELS, 4)
+    pixels: Array = np.concatenate([colors, strength[:, None]], axis=1).clip(0, 1)
+    return pixels.reshape(PIXELS, PIXELS, 4)
 
 
 def _say_what_is_outside(ax: Axes, view: View, n_outside: int, n: int) -> None:

@@ -11,7 +11,7 @@ from isthmus.plots._arrays import Array, finite
 from isthmus.plots._axes import axes, quieten
 from isthmus.plots._styles import BLUE
 
-LABEL = "sensitivity ‖∂f/∂x_j‖ (code units per data unit)"
+LABEL = "sensitivity ‖∂f/∂xⱼ‖ (code units per data unit)"
 
 
 def sensitivity(

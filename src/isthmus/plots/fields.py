@@ -10,7 +10,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_real
 from isthmus.plots._arrays import Array, points, same_length
 from isthmus.plots._axes import GREY, axes, ink, label_data_axes, legend_above, quieten
-from isthmus.plots._styles import BLUE, RED, dot, scatter
+from isthmus.plots._styles import BLUE, COLORS, dot, scatter
 
 # beyond this many spacings of the grid an arrow would run into the next ones
 MOST_SPACINGS = 1.4
@@ -51,7 +51,7 @@ def denoising_field(
             are as many.
         manifold: The curve that data lie on, in its order, (n, 2).
         scale: Length of the drawn arrows in units of their true length; chosen so that they don't
-            run into each other if None, and written beneath the picture if it isn't 1.
+            run into each other if None, and written beside their name if it isn't 1.
 
     Returns:
         The axes, with equal units on both sides; the arrows are the last collection.
@@ -67,23 +67,23 @@ def denoising_field(
     rows = None if training is None else points(training, "training")
     noisy = None if corrupted is None else points(corrupted, "corrupted")
     ax = axes(ax)
-    _draw_rows(ax, rows, noisy)
     if manifold is not None:
         curve = points(manifold, "manifold")
-        ax.plot(*curve.T, color=RED, lw=2.2, solid_capstyle="round", label="manifold")
+        ax.plot(
+            *curve.T, color=COLORS[1], alpha=0.6, lw=5, solid_capstyle="round", label="manifold"
+        )
+    _draw_rows(ax, rows, noisy)
     factor = _fitting(start, arrows) if scale is None else scale
     ax.quiver(
         *start.T, *(factor * arrows).T, angles="xy", scale_units="xy", scale=1,
         color=ink(ax), width=0.0028, headwidth=4.5, zorder=4,
     )  # fmt: skip
-    ax.plot([], [], color=ink(ax), marker=r"$\rightarrow$", ls="", ms=11, label="g(f(x)) − x")
+    name = "g(f(x)) − x" if factor == 1 else f"g(f(x)) − x, × {factor:.2g}"
+    ax.plot([], [], color=ink(ax), marker=r"$\rightarrow$", ls="", ms=11, label=name)
     ax.update_datalim(start)
     ax.autoscale_view()
     ax.set_aspect("equal")
     label_data_axes(ax)
-    if factor != 1:
-        beneath = f"arrows at {factor:.2g} of their length"
-        ax.set_title(beneath, loc="right", y=-0.02, va="top", fontsize="small", color=GREY)
     quieten(ax)
     legend_above(ax)
     return ax
@@ -93,7 +93,7 @@ def _draw_rows(ax: Axes, rows: Array | None, noisy: Array | None) -> None:
     """Training rows as dots, corrupted ones as crosses, and what became of which."""
     if rows is not None:
         size, alpha = dot(len(rows))
-        scatter(ax, rows, "training", color=BLUE, s=size, alpha=alpha, lw=0)
+        scatter(ax, rows, "training", color=BLUE, s=size, alpha=alpha, lw=0, zorder=3)
     if noisy is None:
         return
     if rows is not None and len(rows) == len(noisy):
@@ -104,9 +104,9 @@ def _draw_rows(ax: Axes, rows: Array | None, noisy: Array | None) -> None:
 
 
 def _fitting(start: Array, arrows: Array) -> float:
-    """The largest factor, 1 at most, that keeps nearly all arrows out of each other's way."""
+    """The largest factor, 1 at most, that keeps most arrows out of each other's way."""
     area = float(np.prod(np.ptp(start, axis=0)))
-    long = float(np.quantile(np.linalg.norm(arrows, axis=1), 0.95))
+    long = float(np.quantile(np.linalg.norm(arrows, axis=1), 0.85))
     if area == 0 or long == 0:
         return 1.0
     return min(1.0, MOST_SPACINGS * float(np.sqrt(area / len(start))) / long)

@@ -1,10 +1,13 @@
 """Curves and surfaces in two and three dimensions: their tangents, and PCA beside them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
@@ -13,6 +16,7 @@ from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._registry import is_real
 from isthmus.plots._arrays import Array, finite, points, same_length, same_width
 from isthmus.plots._axes import (
+    GREY,
     axes,
     axes_3d,
     ink,
@@ -21,10 +25,15 @@ from isthmus.plots._axes import (
     quieten,
     quieten_3d,
 )
-from isthmus.plots._styles import BLUE, OTHER, RED, dot, scatter
+from isthmus.plots._styles import OTHER, RED, dot, scatter
 
-# lines of a surface's net on each side
-MOST_MESH = 24
+# points of a drawn surface on each side
+MESH = 41
+# of the way to a neighbour, so that neither touches
+SHARE = 0.42
+LIT = "#a8d2f5"
+# light comes from above, a little from the viewer's left
+LIGHT = np.array([-0.25, -0.55, 0.8])
 
 
 def tangents(
@@ -103,12 +112,13 @@ def manifold(data: ArrayLike, curved: ArrayLike, ax: Axes | None = None) -> Axes
     flat = rows.shape[1] == 2
     ground: Axes = axes(ax) if flat else axes_3d(ax)
     _draw_data(ground, rows)
+    sheets: Sequence[Patch] = ()
     if sheet:
-        _draw_sheets(ground, corners, shape)
+        sheets = _draw_sheets(ground, corners, shape)
     else:
         ground.plot(*corners.T, color=RED, ls="--", lw=1.8, label="PCA")
         ground.plot(*shape.T, color=ink(ground), lw=2.0, label="autoencoder")
-    _finish(ground)
+    _finish(ground, sheets)
     return ground
 
 
@@ -142,12 +152,12 @@ def _sides(space: Any, centres: Array) -> Array:
 
 
 def _neighbourly(centres: Array) -> float:
-    """Half the median distance between neighbours; half the unit for one point."""
+    """Nearly half the median distance between neighbours; half a unit for one point."""
     distinct = np.unique(centres, axis=0)
     if len(distinct) == 1:
         return 0.5
     distances = np.asarray(cKDTree(distinct).query(distinct, k=2)[0])
-    return 0.5 * float(np.median(distances[:, 1]))
+    return SHARE * float(np.median(distances[:, 1]))
 
 
 def _draw_lines(ax: Any, centres: Array, sides: Array) -> None:
@@ -164,36 +174,61 @@ def _draw_lines(ax: Any, centres: Array, sides: Array) -> None:
 def _draw_plates(ax: Any, centres: Array, sides: Array) -> None:
     one, two = sides[:, 0], sides[:, 1]
     corners = [centres + a * one + b * two for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
-    # light from one side: planes of other directions differ in brightness
-    style: dict[str, Any] = {"shade": True, "facecolors": BLUE, "edgecolors": ink(ax), "lw": 0.4}
-    plates = Poly3DCollection(np.stack(corners, axis=1), label="tangent planes", **style)
-    ax.add_collection3d(plates)
+    plates = np.stack(corners, axis=1)
+    colors = _lit(plates)[:, None] * np.array(to_rgb(LIT))
+    style: dict[str, Any] = {"facecolors": colors, "edgecolors": GREY, "lw": 0.4}
+    ax.add_collection3d(Poly3DCollection(plates, label="tangent planes", **style))
 
 
 # ---- PCA ----------------------------------------------------------------------------------------
 
 
 def _principal(rows: Array, k: int) -> Array:
-    """The ends (2, d) of PCA's line through the rows, or the corners (2, 2, d) of its plane."""
+    """PCA's line through the rows (2, d), or its plane (MESH, MESH, d)."""
     mean = rows.mean(0)
     _, _, directions = np.linalg.svd(rows - mean, full_matrices=False)
     if len(directions) < k:
         raise InvalidDataError(f"PCA with {k} components needs as many rows; got {len(rows)}.")
     place = (rows - mean) @ directions[:k].T
     low, high = place.min(0), place.max(0)
+    ends = np.linspace(low, high, 2 if k == 1 else MESH)
     if k == 1:
-        ends: Array = mean + np.array([low, high]) @ directions[:1]
-        return ends
-    grid = np.stack(np.meshgrid([low[0], high[0]], [low[1], high[1]], indexing="ij"), axis=-1)
-    corners: Array = mean + grid @ directions[:2]
-    return corners
+        flat: Array = mean + ends @ directions[:1]
+    else:
+        flat = mean + np.stack(np.meshgrid(*ends.T, indexing="ij"), axis=-1) @ directions[:2]
+    return flat
 
 
-def _draw_sheets(ax: Any, corners: Array, shape: Array) -> None:
-    plane, surface = np.moveaxis(corners, -1, 0), np.moveaxis(shape, -1, 0)
-    ax.plot_surface(*plane, color=RED, alpha=0.25, edgecolor=RED, ls="--", label="PCA")
-    mesh: dict[str, Any] = {"lw": 0.6, "rcount": MOST_MESH, "ccount": MOST_MESH}
-    ax.plot_wireframe(*surface, color=ink(ax), label="autoencoder", **mesh)
+def _draw_sheets(ax: Any, plane: Array, surface: Array) -> Sequence[Patch]:
+    """Both in one collection, whose facets hide each other as they lie in depth."""
+    flat, curved = _facets(plane), _facets(surface)
+    bright = _lit(curved)[:, None] * np.array(to_rgb(LIT))
+    colors = np.concatenate([np.tile(to_rgb(RED), (len(flat), 1)), bright])
+    edges = [RED] * len(flat) + [GREY] * len(curved)
+    everything = np.concatenate([flat, curved])
+    style: dict[str, Any] = {"facecolors": colors, "edgecolors": edges, "lw": 0.3}
+    ax.add_collection3d(Poly3DCollection(everything, rasterized=True, **style))
+    return Patch(fc=RED, label="PCA"), Patch(fc=LIT, ec=GREY, lw=0.5, label="autoencoder")
+
+
+def _facets(sheet: Array) -> Array:
+    """The quadrangles of a grid of points, at most MESH on each side, (m, 4, 3)."""
+    a, b = (
+        np.unique(np.linspace(0, size - 1, min(size, MESH)).round().astype(int))
+        for size in sheet.shape[:2]
+    )
+    net = sheet[np.ix_(a, b)]
+    corners = (net[:-1, :-1], net[1:, :-1], net[1:, 1:], net[:-1, 1:])
+    return np.stack(corners, axis=2).reshape(-1, 4, 3)
+
+
+def _lit(facets: Array) -> Array:
+    """Brightness 0.45 … 1 of facets under one light, the same from both sides, (m,)."""
+    normal = np.cross(facets[:, 2] - facets[:, 0], facets[:, 3] - facets[:, 1])
+    length = np.linalg.norm(normal, axis=1)
+    cosine = np.abs(normal @ LIGHT) / np.where(length > 0, length, 1)
+    brightness: Array = 0.45 + 0.55 * cosine
+    return brightness
 
 
 # ---- what they share ----------------------------------------------------------------------------
@@ -204,11 +239,12 @@ def _draw_data(ax: Any, rows: Array) -> None:
     scatter(ax, rows, "data", color=OTHER, s=size, alpha=alpha, lw=0)
 
 
-def _finish(ax: Any) -> None:
+def _finish(ax: Any, sheets: Sequence[Patch] = ()) -> None:
     label_data_axes(ax)
     if ax.name == "3d":
         quieten_3d(ax)
-        ax.legend(frameon=False, loc="upper left")
+        handles, _ = ax.get_legend_handles_labels()
+        ax.legend(handles=[*handles, *sheets], frameon=False, loc="upper left")
     else:
         ax.autoscale_view()
         ax.set_aspect("equal")

@@ -26,6 +26,8 @@ from isthmus.plots.images import gap_of, show_tiles, tiles_of
 
 MOST_DOTS = 50_000
 MOST_MARKERS = 1_000
+# of the side of a map
+NAME_SIZE = 0.055
 NAMES = ("auto", "legend", "centre", "none")
 
 
@@ -185,8 +187,8 @@ def _draw_scale(ax: Axes, points: Array, values: NDArray[Any], style: dict[str, 
 
 def _name(ax: Axes, points: Array, labels: Categories, names: str) -> None:
     if names == "centre":
-        for number, kind in enumerate(labels.names):
-            x, y = np.median(points[labels.index == number], axis=0)
+        middles = [np.median(points[labels.index == i], axis=0) for i in range(len(labels.names))]
+        for kind, (x, y) in zip(labels.names, _apart(ax, np.array(middles)), strict=True):
             shape = "circle" if len(kind) < 3 else "round"
             halo = {"boxstyle": f"{shape},pad=0.15", "fc": paper(ax), "ec": "none", "alpha": 0.75}
             ax.annotate(kind, (x, y), ha="center", va="center", weight="bold", bbox=halo)
@@ -200,6 +202,24 @@ def _name(ax: Axes, points: Array, labels: Categories, names: str) -> None:
         ]
         texts = [name for name, _, _ in entries]
         ax.legend(dots, texts, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _apart(ax: Axes, middles: Array) -> Array:
+    """Places of names, moved as little as it takes to read all of them."""
+    size = np.array([np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())])
+    places: Array = middles / size
+    # of two in one place the first goes up
+    above = 1e-3 * (np.tri(len(places)).T - np.tri(len(places)))
+    for _ in range(50):
+        between = places[:, None] - places
+        between[..., 1] += np.where((between == 0).all(2), above, 0)
+        distance = np.linalg.norm(between, axis=2) + np.eye(len(places))
+        push = np.maximum(NAME_SIZE - distance, 0) / 2
+        if not push.any():
+            break
+        places += (between / distance[..., None] * push[..., None]).sum(1)
+    moved: Array = places * size
+    return moved
 
 
 # ---- thumbnails ---------------------------------------------------------------------------------
