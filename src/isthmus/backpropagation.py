@@ -67,7 +67,7 @@ def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
 
 @torch.no_grad()
 def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
-    """Put the gradients of all weights and biases in their ``grad``.
+    """Put the gradients of all weights and biases in their ``grad``, over what was there.
 
     Args:
         mlp: The network.
@@ -85,7 +85,7 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
         if isinstance(given, SparseBatch):
             layer.weight.grad = weight_gradient(given, g.to(layer.weight.dtype))
         else:
-            layer.weight.grad = (g.T @ given).to(layer.weight.dtype)
+            _put(layer.weight, g.T @ given)
         # at the output before its rounding: a sum in another type would make a copy of all first
         full = gradient if i == len(layers) - 1 else g
         layer.bias.grad = full.sum(0, dtype=layer.bias.dtype)
@@ -93,6 +93,14 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
             assert isinstance(given, Tensor)
             g = chain(g @ trace.weights[i], trace.sums[i - 1], given)
     return g
+
+
+def _put(parameter: nn.Parameter, gradient: Tensor) -> None:
+    if parameter.grad is None or gradient.dtype == parameter.dtype:
+        parameter.grad = gradient.to(parameter.dtype)
+    else:
+        # fresh memory costs more than the conversion
+        parameter.grad.copy_(gradient)
 
 
 def _parameters(layer: nn.Linear, half: bool) -> tuple[Tensor, Tensor]:

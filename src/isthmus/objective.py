@@ -137,7 +137,7 @@ class Objective:
         """The terms of J for a batch, and the gradient of their weighted sum.
 
         Args:
-            model: Its parameters' ``grad``, which must be None before, is set.
+            model: Its parameters' ``grad`` is set, whatever it was.
             z: Scaled rows (n, d).
             generator: Source of corruption and of noise in the code.
             progress: The part of the training that is done, in [0, 1].
@@ -148,6 +148,7 @@ class Objective:
         """
         if model.layers is not None and not self.penalties:
             return self._descend_layers(model, z, generator, progress, weight)
+        model.zero_grad()
         terms = self(model, z, generator, progress)
         (terms.total().sum() * weight).backward()
         return terms.detached()
@@ -178,6 +179,8 @@ class Objective:
         slope = backward(down, trace_down, slope)
         if learned:
             assert isinstance(entered, Tensor)
+            assert model.table is not None
+            model.table.zero_grad()
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
         nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()

@@ -228,7 +228,7 @@ class Stepper:
         return self.slowdown * self._schedule(self.n_steps)
 
     def step(self) -> None:
-        """One guarded step on the gradients that are there; they are dropped afterwards."""
+        """One guarded step on the gradients that are there."""
         for parameter in self._parameters:
             if parameter.grad is not None:
                 parameter.grad = laid_out_as(parameter, parameter.grad)
@@ -240,8 +240,6 @@ class Stepper:
                 optimizer.step()
         else:
             self.n_skipped += 1
-        for parameter in self._parameters:
-            parameter.grad = None
         self.n_steps += 1
 
     def _guard(self, gradients: list[Tensor]) -> bool:
