@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from isthmus._errors import InvalidParameterError
 
@@ -61,6 +62,7 @@ def quieten_3d(ax: Any) -> None:
         axis.pane.set_visible(False)
         axis.line.set_color(GREY)
         axis.set_tick_params(color=GREY)
+        axis.set_major_locator(MaxNLocator(4))
         axis._axinfo["grid"].update({"linewidth": 0.4, "color": (0.5, 0.5, 0.5, 0.35)})
     sides = [np.ptp(limits) for limits in (ax.get_xlim(), ax.get_ylim(), ax.get_zlim())]
     # smaller than by default, which cuts the names of the axes off
