@@ -13,37 +13,11 @@ factor W₁ enters through its Gram matrix W₁W₁ᵀ, so that no array with d 
 Other modules go through `torch.func`, exactly as well, at k backward passes.
 """
 
-from collections.abc import Callable
-
 from torch import Tensor
-from torch.func import jacrev, vmap
 from torch.nn import functional as F
 
 from isthmus.activations import activation
 from isthmus.networks import MLP
-
-
-def squared_norm(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """‖∂f/∂x‖²_F at each row, for any function that treats rows independently.
-
-    Args:
-        function: From (n, d) to (n, k), differentiable by torch.
-        x: Points (n, d).
-
-    Returns:
-        Tensor (n,), differentiable with respect to x and to the function's parameters.
-    """
-    return jacobian(function, x).square().sum((1, 2))
-
-
-def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """∂f/∂x at each row, (n, k, d), for any function that treats rows independently."""
-
-    def one_row(row: Tensor) -> Tensor:
-        return function(row.unsqueeze(0)).squeeze(0)
-
-    result: Tensor = vmap(jacrev(one_row))(x)
-    return result
 
 
 def squared_norm_mlp(network: MLP, x: Tensor, n_outputs: int, output_activation: str) -> Tensor:
