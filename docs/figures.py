@@ -26,6 +26,7 @@ from sklearn.model_selection import train_test_split
 
 from isthmus import (
     Autoencoder,
+    Balance,
     Contractive,
     Deterministic,
     Gaussian,
@@ -226,6 +227,204 @@ def denoising_energy() -> Figure:
         energy = analysis.energy_difference(model, path)
         plots.energy_profile(energy, ax, path=path, label=name)
     return figure
+
+
+# ---- the contractive one ------------------------------------------------------------------------
+
+
+def contraction(model: Autoencoder, rows: Array) -> Array:
+    """‖∂r/∂x‖²_F at each row, which doesn't depend on the code's own units."""
+    k = model.n_components
+    values = analysis.tangent_space(model, rows, k=k, of="reconstruction").singular_values
+    return np.square(values).sum(1)
+
+
+@picture
+def contractive_trade_off() -> Figure:
+    """What contraction costs: λ moves, for the penalty on f and the one on r."""
+    _, test, _ = digits()
+    figure, (ax,) = panels(4.6, height=3.3)
+    ways = {"encoder": (1.0, 10.0, 100.0, 1000.0), "reconstruction": (0.1, 1.0, 3.0, 10.0)}
+    for of, weights in ways.items():
+        models = [of_digits(UNITS, penalty=Contractive(each, of=of)) for each in weights]
+        norms = [contraction(model, test).mean() for model in models]
+        errors = [np.sqrt(np.square(model.reconstruct(test) - test).mean()) for model in models]
+        plots.trade_off(norms, errors, weights, ax, label=f"Contractive(λ, of={of!r})")
+    ax.set_xlabel("mean ‖∂r/∂x‖² on held-out digits")
+    ax.set_ylabel("error of reconstruction (grey levels)")
+    return figure
+
+
+@picture
+def contractive_spectrum() -> Figure:
+    """Singular values of the reconstruction's Jacobian under three ways to learn."""
+    _, test, _ = digits()
+    ways: dict[str, dict[str, Any]] = {
+        "usual": {},
+        "denoising": {"corruption": GaussianNoise(NOISE)},
+        "contractive": {"penalty": Contractive(100.0)},
+    }
+    figure, (ax,) = panels(4.6, height=3.3)
+    for name, parts in ways.items():
+        space = analysis.tangent_space(of_digits(32, **parts), test, k=32, of="reconstruction")
+        plots.spectrum(space.singular_values, ax, of="reconstruction", label=name)
+    return figure
+
+
+@picture
+def contractive_tangents() -> Figure:
+    """Held-out digits and the five directions in which the code moves most."""
+    _, test, _ = digits()
+    chosen, k = test[:6], 5
+    figure, axes = panels(0.75, 3.4, 3.4, height=3.6)
+    plots.images(chosen, axes[0], n_columns=1, **DIGITS).set_title("digit")
+    ways: dict[str, dict[str, Any]] = {"usual": {}, "contractive": {"penalty": Contractive(100.0)}}
+    for ax, (name, parts) in zip(axes[1:], ways.items(), strict=True):
+        found = analysis.tangent_space(of_digits(32, **parts), chosen, k=k).directions
+        most = float(np.abs(found).max())
+        images = found.reshape(-1, 8, 8)
+        plots.images(images, ax, n_columns=k, limits=(-most, most)).set_title(f"tangents, {name}")
+    return figure
+
+
+# ---- the reconstruction-contractive one ---------------------------------------------------------
+
+
+@picture
+def reconstruction_fields() -> Figure:
+    """The same field twice: from noise, and from a penalty with λ = σ²/2."""
+    figure, axes = panels(3.6, 3.6, height=3.9)
+    ways: dict[str, dict[str, Any]] = {
+        f"noise, σ = {SIGMA}": {"corruption": GaussianNoise(SIGMA)},
+        "penalty, λ = σ²/2": {"penalty": Contractive(SIGMA**2 / 2, of="reconstruction")},
+    }
+    for ax, (name, parts) in zip(axes, ways.items(), strict=True):
+        field = analysis.vector_field(of_spiral(**parts), -1.1, 1.1, n_per_axis=18)
+        plots.denoising_field(field, ax, manifold=spiral(300), scale=0.35)
+        ax.legend_.remove()
+        ax.set_title(name)
+    return figure
+
+
+@picture
+def reconstruction_gap() -> Figure:
+    """How far the two fields are apart on the spiral, as σ falls."""
+    how: dict[str, Any] = {"hidden": (64,), "likelihood": Gaussian(1.0), "activation": "tanh"}
+    how |= {"batch_size": 200, "max_epochs": 3000, "learning_rate": 3e-3}
+    model = Autoencoder(16, validation_fraction=0, random_state=0, **how)
+    sigmas = (0.3, 0.2, 0.1, 0.05)
+    gap = analysis.denoising_contractive_gap(model, spiral(200), sigmas, n_copies=16)
+    figure, (ax,) = panels(4.2)
+    ax.loglog(gap.sigmas, gap.gaps, "o-", color=plots.COLORS[0], label="measured")
+    ax.loglog(
+        gap.sigmas, gap.gaps[0] * (gap.sigmas / gap.sigmas[0]) ** 2, ":", color="#808080",
+        label="proportional to σ²",
+    )  # fmt: skip
+    ax.set_xlabel("σ (data units)")
+    ax.set_ylabel("distance of the fields (data units)")
+    ax.set_xticks(sigmas, [f"{each:g}" for each in sigmas], minor=False)
+    ax.minorticks_off()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return figure
+
+
+@picture
+def reconstruction_tangents() -> Figure:
+    """Tangent planes of a surface in three dimensions, as the reconstruction has learned it."""
+    rows, _ = make_s_curve(2000, noise=0.05, random_state=0)
+    how: dict[str, Any] = {"hidden": (128, 128), "likelihood": Gaussian(1.0), "max_epochs": 200}
+    how |= {"batch_size": 128, "learning_rate": 2e-3, "validation_fraction": 0}
+    model = Autoencoder(16, penalty=Contractive(0.01, of="reconstruction"), random_state=0, **how)
+    model.fit(rows)
+    turn, depth = np.meshgrid(np.linspace(-1.35, 1.35, 19) * np.pi, np.linspace(0.2, 1.8, 5))
+    points = np.stack([np.sin(turn), depth, np.sign(turn) * (np.cos(turn) - 1)], axis=-1)
+    points = points.reshape(-1, 3)
+    space = analysis.tangent_space(model, points, k=2, of="reconstruction")
+    figure = Figure(figsize=(4.6, 4.2))
+    ax: Any = figure.add_axes((0, 0, 1, 1), projection="3d")
+    ax.view_init(14, -60)
+    plots.tangents(model.reconstruct(points), space, ax, data=rows[:600])
+    return figure
+
+
+# ---- the hashing one ----------------------------------------------------------------------------
+
+
+BITS: dict[str, dict[str, Any]] = {
+    "sigmoid": {"encoder": Deterministic("sigmoid")},
+    "noisy sigmoid": {"encoder": NoisySigmoid(4.0)},
+    "noisy sigmoid, balanced": {"encoder": NoisySigmoid(4.0), "penalty": Balance(1.0)},
+}
+
+
+@picture
+def hashing_bits() -> Figure:
+    """How near to 0 and 1 the units of three codes are, on held-out digits."""
+    figure, axes = panels(2.5, 2.5, 2.5, height=2.3)
+    for ax, (name, parts) in zip(axes, BITS.items(), strict=True):
+        codes = of_digits(16, **parts).transform(digits()[1])
+        weights = np.full(codes.size, 100 / codes.size)
+        ax.hist(codes.ravel(), bins=20, range=(0, 1), weights=weights, color=plots.COLORS[0])
+        ax.set_title(name)
+        ax.set_ylim(0, 65)
+        ax.set_xlabel("unit, before it is rounded")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("share of codes (%)")
+    return figure
+
+
+@picture
+def hashing_neighbours() -> Figure:
+    """Held-out digits and the training digits whose bits differ least from theirs."""
+    train, test, _ = digits()
+    model = of_digits(16, **BITS["noisy sigmoid, balanced"])
+    bits, known = (model.transform(rows) > 0.5 for rows in (test[:12], train))
+    distance = (bits[:, None] != known).sum(2)
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :4]
+    lines = {f"nearest, {place + 1}": train[nearest[:, place]] for place in range(4)}
+    return lines_of({"digit": test[:12], **lines})
+
+
+# ---- the page on analysis -----------------------------------------------------------------------
+
+
+@picture
+def analysis_map() -> Figure:
+    """All held-out digits on the plane, drawn as themselves."""
+    _, test, _ = digits()
+    figure, (ax,) = panels(4.8, height=4.8)
+    codes = of_digits(2, encoder="gaussian").transform(test)
+    plots.image_map(codes, test, ax, n_across=18, **DIGITS)
+    return figure
+
+
+@picture
+def analysis_sensitivity() -> Figure:
+    """Which pixels move the code, and which units answer most."""
+    _, test, _ = digits()
+    found = analysis.sensitivity(of_digits(UNITS), test)
+    figure, (left, right) = panels(3.6, 3.0, height=2.9)
+    label = "‖∂f/∂xⱼ‖ (code units per grey level)"
+    plots.sensitivity(found.features.reshape(8, 8), left, label=label)
+    names = [f"unit {i + 1}" for i in range(UNITS)]
+    of_units = "‖∂hᵢ/∂x‖ (code units per std)"
+    plots.sensitivity(found.units, right, names=names, label=of_units)
+    return figure
+
+
+@picture
+def analysis_walk() -> Figure:
+    """Walks along the manifold from held-out digits, in the direction that moves the code most."""
+    _, test, _ = digits()
+    model = of_digits(UNITS, corruption=GaussianNoise(NOISE))
+    lines = {}
+    for row in (0, 4, 7, 9):
+        start = test[row].ravel()
+        first = analysis.tangent_space(model, test[row : row + 1], k=1).directions[0, 0]
+        way = analysis.walk(model, start, 2.0 * first, steps=11).points
+        lines[f"from {row}"] = way.reshape(-1, 8, 8)
+    return lines_of(lines)
 
 
 # ---- drawing ------------------------------------------------------------------------------------

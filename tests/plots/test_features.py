@@ -21,7 +21,7 @@ def test_the_largest_stand_on_top(ax):
 
 
 def test_features_without_names_are_counted(ax):
-    plots.sensitivity(SimpleNamespace(per_feature=[1.0, 2.0]), ax)
+    plots.sensitivity(SimpleNamespace(features=[1.0, 2.0]), ax)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["x2", "x1"]
     assert ax.get_ylabel() == ""
 

@@ -25,7 +25,7 @@ def sensitivity(
     """One number for each feature, of those that matter most, or as an image.
 
     Args:
-        values: Such as ``sensitivity(model, X).per_feature`` of `isthmus.analysis`, or what that
+        values: Such as ``sensitivity(model, X).features`` of `isthmus.analysis`, or what that
             gives as a whole, (d,); in the shape of the image, (H, W), for rows that are images.
         ax: Where to draw; a new figure if None.
         names: A name for each feature; ``x1``, ``x2``, … if None.
@@ -41,7 +41,7 @@ def sensitivity(
             name for each feature.
         InvalidParameterError: ``most`` is not positive.
     """
-    given = np.asarray(getattr(values, "per_feature", values))
+    given = np.asarray(getattr(values, "features", values))
     array = finite(given, "values", "(d,) or (H, W)", 2 if given.ndim == 2 else 1)
     if (array < 0).any():
         raise InvalidDataError(f"A sensitivity is 0 or more; got {array.min():g}.")
