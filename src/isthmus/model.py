@@ -276,7 +276,7 @@ class Model(nn.Module):
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
-        """E[x | h] in the user's units, (n, d)."""
+        """E[x | h] in the user's units, (n, d); of a column mapped by ranks the median."""
         return self.unscaled(self.likelihood.mean(self.decode(h)))
 
     def sample(self, h: Tensor, generator: torch.Generator) -> Tensor:

@@ -74,7 +74,7 @@ class Ranks(nn.Module):
         return self._replaced(z, self.z, self.x)
 
     def log_slope(self, z: Tensor) -> Tensor:
-        """log t′ where t(x) = z, (n, d), float64; 0 for the other columns and for missing cells."""
+        """log t′ where t(x) = z, (n, d) in float64; 0 for other columns and missing cells."""
         own = z.detach().index_select(1, self.columns).double()
         left, right = self._line(own, self.z)
         slopes = self._width(self.z, left, right).log() - self._width(self.x, left, right).log()

@@ -110,7 +110,7 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return write_codes(self, X, path, score=score)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
-        """E[x | h] for codes.
+        """E[x | h] for codes; of a column that is made normal by ranks the median.
 
         Args:
             X: Codes (n, k).
