@@ -185,11 +185,17 @@ class Model(nn.Module):
 
     def decode(self, h: Tensor) -> Eta:
         """The η of p(x | h) for codes (n, k), in at least float32."""
+        return self._eta(self.decoded(h))
+
+    def decoded(self, h: Tensor) -> Tensor:
+        """The decoder network's output for codes (n, k), in at least float32."""
+        out: Tensor
         if not self.half_precision:
-            return self._eta(self.decoder_network(h))
+            out = self.decoder_network(h)
+            return out
         with torch.autocast(h.device.type, dtype=torch.bfloat16):
             out = self.decoder_network(h)
-        return self._eta(out.float())
+        return out.float()
 
     def _eta(self, out: Tensor) -> Eta:
         d = self.shape.n_features
@@ -217,14 +223,29 @@ class Model(nn.Module):
         Raises:
             InvalidParameterError: The features are categories.
         """
+        h = self.encoder.mean(self.encode(entered))
+        return self.mean_entered(self.decoded(h))
+
+    def mean_entered(self, out: Tensor) -> Tensor:
+        """E[x | h] in what the encoder network sees, (n, d), from the decoder's output.
+
+        Raises:
+            InvalidParameterError: The features are categories.
+        """
         kinds = [column.entry for column in self._traits.columns or (self._traits,)]
         if "one_hot" in kinds:
             raise InvalidParameterError(
                 "The reconstruction of a category is one of its levels, which has no derivative. "
                 "Use Contractive(of='encoder')."
             )
-        h = self.encoder.mean(self.encode(entered))
-        return dense(self.enter(self.likelihood.mean(self.decode(h))))
+        return dense(self.enter(self.likelihood.mean(self._eta(out))))
+
+    @property
+    def mean_is_featurewise(self) -> bool:
+        """Whether column j of the mean depends on the numbers of feature j alone."""
+        if self._traits.columns is not None or not self._traits.factorised:
+            return False
+        return all(p.width == 1 for p in self._traits.parameters if p.varies == "row")
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
         """log p(z_j | h), (n, d), in nats of the scaled data; 0 where a cell is missing."""
@@ -273,11 +294,17 @@ class Model(nn.Module):
             elif parameter.varies != "fixed":
                 self.parameters_of_all_rows[parameter.name].grad = slope
         nll = nll + self._log_volume_of(z)
+        if self.table is not None:
+            return nll, torch.cat([slope.T for slope in by_row]).T
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
         """E[x | h] in the user's units, (n, d); of a column mapped by ranks the median."""
-        return self.unscaled(self.likelihood.mean(self.decode(h)))
+        return self.mean_of(self.decoded(h))
+
+    def mean_of(self, out: Tensor) -> Tensor:
+        """E[x | h] in the user's units, (n, d), from the decoder's output."""
+        return self.unscaled(self.likelihood.mean(self._eta(out)))
 
     def sample(self, h: Tensor, generator: torch.Generator) -> Tensor:
         """One draw of x for each code, in the user's units, (n, d)."""

@@ -12,14 +12,56 @@ from isthmus.analysis.conformal import flags, p_values, reasons
 from isthmus.analysis.pooling import Pooled, pool
 
 if TYPE_CHECKING:
+    from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
+    from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
+    from isthmus.analysis.jacobians import jacobian
     from isthmus.analysis.learned import learned
+    from isthmus.analysis.sensitivities import Sensitivity, sensitivity
+    from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
 _HOMES = {
+    "isthmus.analysis.fields": (
+        "VectorField",
+        "energy_difference",
+        "score_field",
+        "vector_field",
+    ),
+    "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
+    "isthmus.analysis.jacobians": ("jacobian",),
     "isthmus.analysis.learned": ("learned",),
+    "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
+    "isthmus.analysis.tangents": (
+        "TangentSpace",
+        "Walk",
+        "local_dimension",
+        "tangent_space",
+        "walk",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Pooled", "flags", "learned", "p_values", "pool", "reasons"]
+__all__ = [
+    "FieldGap",
+    "Pooled",
+    "Sensitivity",
+    "TangentSpace",
+    "VectorField",
+    "Walk",
+    "denoising_contractive_gap",
+    "energy_difference",
+    "flags",
+    "jacobian",
+    "learned",
+    "local_dimension",
+    "p_values",
+    "pool",
+    "reasons",
+    "score_field",
+    "sensitivity",
+    "tangent_space",
+    "vector_field",
+    "walk",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -78,6 +78,18 @@ class Learned:
         """Points, directions or codes as a tensor in the model's precision and place."""
         return torch.from_numpy(np.ascontiguousarray(x)).to(self.model.device, self.dtype)
 
+    def at(self, points: Array) -> "Learned":
+        """The same model at other points (m, d) in the user's units."""
+        matrix = as_matrix(points)
+        return Learned(_in_precision(self.model, _precision(matrix)), matrix, self.corruptions)
+
+    @property
+    def cells(self) -> int:
+        """About how many numbers a row needs on its way through the networks."""
+        weights = [p for p in self.model.parameters() if p.ndim > 1]
+        widest = max((p.numel() // len(p) + len(p) for p in weights), default=0)
+        return self.matrix.n_features + widest
+
     def over_rows(
         self,
         function: Callable[[Tensor], Any],
