@@ -123,7 +123,7 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return write_rows(self, X, path)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
-        """E[x | h] for codes.
+        """E[x | h] for codes; of a column that is made normal by ranks the median.
 
         Args:
             X: Codes (n, k).
