@@ -158,6 +158,8 @@ def _is_free(column: Column, cells: Cells) -> bool:
     if cells.family != "missing" or isinstance(cells.array, np.ndarray):
         return False
     kind = cells.array.type
+    if not column.stats.observed:
+        return bool(pt.is_null(kind))
     if column.family in ("text", "mixed"):
         return not (pt.is_string(kind) or pt.is_large_string(kind) or pt.is_dictionary(kind))
     if column.family == "date":
