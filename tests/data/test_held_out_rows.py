@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from isthmus.data import (
-    count_held_out,
-    is_held_out,
-)
+from isthmus.data import count_held_out, is_held_out
 
 
 def test_held_out_rows_do_not_depend_on_the_blocks():

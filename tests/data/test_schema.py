@@ -16,10 +16,7 @@ from isthmus._errors import (
     UnsupportedTypeError,
 )
 from isthmus._registry import Registry
-from isthmus.data import (
-    SchemaBuilder,
-    infer_schema,
-)
+from isthmus.data import SchemaBuilder, infer_schema
 from isthmus.data.schema import KINDS, LIKELIHOODS
 from isthmus.likelihoods import LIKELIHOODS as REGISTRY
 

@@ -8,23 +8,12 @@ import polars as pl
 import pytest
 from frames import MAKERS, N
 
-from isthmus._errors import (
-    FileFormatError,
-)
-from isthmus.data import (
-    Schema,
-    SchemaBuilder,
-    as_matrix,
-    decode,
-    encode,
-    infer_schema,
-    summarise,
-)
+from isthmus._errors import FileFormatError
+from isthmus.data import Schema, SchemaBuilder, as_matrix, decode, encode, infer_schema, summarise
 from isthmus.data.schema import HEAD
 
 rng = np.random.default_rng(0)
 n = 500
-SHUFFLED = rng.permutation(n)
 
 # ---- numbers --------------------------------------------------------------------------------
 

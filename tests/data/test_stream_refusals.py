@@ -10,10 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from isthmus import FileFormatError, InvalidDataError, IsthmusError, UnsupportedTypeError
-from isthmus.data import (
-    as_stream,
-    survey,
-)
+from isthmus.data import as_stream, survey
 from isthmus.data import sources as sources_module
 
 RNG = np.random.default_rng(0)
