@@ -85,7 +85,7 @@ def circle():
 
 
 def test_a_walk_goes_round_the_circle(circle):
-    way = walk(circle, [1.0, 0.0], [0.5, 2 * np.pi / 100], 100)
+    way = walk(circle, [1.0, 0.0], [0.05, 2 * np.pi / 100], 100)
     assert way.points.shape == (101, 2)
     assert way.codes.shape == (101, 16)
     radii = np.linalg.norm(way.points, axis=1)
@@ -110,14 +110,14 @@ def test_a_walk_on_a_plane_is_straight():
     np.testing.assert_allclose(steps[0], image @ (image.T @ way_to), atol=1e-9)
 
 
-def linear(problem, n_components=2, max_epochs=20):
+def linear(problem, n_components=2, max_epochs=60):
     return Autoencoder(
         n_components, hidden=(), likelihood=Gaussian(1.0), max_epochs=max_epochs,
         optimizer="adam", learning_rate=1e-2, validation_fraction=0, random_state=0,
     ).fit(problem.rows)  # fmt: skip
 
 
-# ---- linear models, where all is algebra ----------------------------------------------------------
+# ---- linear models, where all is algebra --------------------------------------------------------
 
 
 @pytest.mark.parametrize("of", ["encoder", "reconstruction"])
@@ -176,7 +176,7 @@ def test_dimension_does_not_depend_on_the_units_of_columns():
 @pytest.fixture(scope="module")
 def plane():
     problem = LinearGaussian(n_features=5, n_components=2, n_rows=200)
-    return linear(problem, max_epochs=5), problem.rows
+    return linear(problem, max_epochs=200), problem.rows
 
 
 @pytest.mark.parametrize("k", [0, 3, 1.5, True, "2"])

@@ -16,7 +16,6 @@ The *tangents* themselves are singular vectors: of ∂f/∂x the directions in x
 most (Rifai et al., 2011), of ∂r/∂x the directions in which the reconstruction moves.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +26,12 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._registry import is_real, is_whole
+from isthmus.analysis.jacobians import differential, require_of
 from isthmus.analysis.learned import Learned, learned
 from isthmus.derivatives import OfFunction, leading_singular
 
 Array = NDArray[Any]
-Function = Callable[[Tensor], Tensor]
-CORRECTIONS = 3
+CORRECTIONS = 2
 MOST_ROWS_AT_ONCE = 128
 
 
@@ -71,13 +70,12 @@ def tangent_space(
     """
     known = learned(model, X)
     d, units = known.matrix.n_features, known.model.shape.n_components
-    if of not in ("encoder", "reconstruction"):
-        raise InvalidParameterError(f"of must be 'encoder' or 'reconstruction'; got {of!r}.")
+    require_of(of)
     _require_count(k, min(d, units), units, d)
 
     def leading(x: Tensor) -> tuple[Tensor, Tensor]:
         if of == "reconstruction":
-            return _moved(known.reconstruct, x, k)
+            return _moved(known, x, k)
         values, directions = leading_singular(known.encode, x, k)
         return directions, values
 
@@ -85,10 +83,10 @@ def tangent_space(
     return TangentSpace(*known.over_rows(leading, 3 * min(rows, MOST_ROWS_AT_ONCE) * d, verbose))
 
 
-def _moved(function: Function, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k leading left singular vectors of a Jacobian (m, k, d), and singular values (m, k)."""
-    values, directions = leading_singular(function, x, k)
-    images = OfFunction(function, x).push(directions)
+def _moved(known: Learned, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k leading left singular vectors of ∂r/∂x (m, k, d), and singular values (m, k)."""
+    values, directions = leading_singular(known.reconstruct, x, k)
+    images = differential(known, x, "reconstruction").push(directions)
     # of unit length and orthogonal, even where a singular value is next to 0
     left: Tensor = torch.linalg.qr(images.mT)[0].mT
     return left, values
@@ -131,9 +129,9 @@ def _eigenvalues(known: Learned, x: Tensor) -> Tensor:
     h = known.encode(x)
     if h.shape[1] <= x.shape[1]:
         outward = OfFunction(known.decode, h).push(_every_step(h))
-        moved = OfFunction(known.encode, x).push(outward)
+        moved = differential(known, x, "encoder").push(outward)
     else:
-        moved = OfFunction(known.reconstruct, x).push(_every_step(x))
+        moved = differential(known, x, "reconstruction").push(_every_step(x))
     found: Tensor = torch.linalg.eigvals(moved).real
     return found
 
@@ -236,7 +234,7 @@ def _back(known: Learned, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _tangents(known: Learned, x: Tensor, count: int) -> Tensor:
-    return _moved(known.reconstruct, x, count)[0].squeeze(0).mT
+    return _moved(known, x, count)[0].squeeze(0).mT
 
 
 def _require_direction(direction: ArrayLike, n_features: int) -> Array:
