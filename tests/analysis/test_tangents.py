@@ -1,5 +1,7 @@
 """Tangents, dimensions and walks on manifolds whose geometry is known."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -27,17 +29,21 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module", params=RECIPES)
-def known(request):
-    """A denoiser with a wide code, which does not know the dimension, and its manifold."""
-    sigma, n_rows, width, hidden, epochs, batch = RECIPES[request.param]
+@cache
+def denoiser(name):
+    """A model with a wide code, which does not know the dimension."""
+    sigma, n_rows, width, hidden, epochs, batch = RECIPES[name]
     model = Autoencoder(
         width, hidden=hidden, likelihood=Gaussian(1.0), corruption=GaussianNoise(sigma),
         optimizer="adam", learning_rate=1e-2, batch_size=batch, max_epochs=epochs,
         validation_fraction=0, random_state=0,
     )  # fmt: skip
-    model.fit(Manifold(request.param, n_rows, seed=1).rows.astype(np.float32))
-    return model, Manifold(request.param, seed=5)
+    return model.fit(Manifold(name, n_rows, seed=1).rows.astype(np.float32))
+
+
+@pytest.fixture(params=RECIPES)
+def known(request):
+    return denoiser(request.param), Manifold(request.param, seed=5)
 
 
 def largest_angles(found, true):
@@ -73,18 +79,8 @@ def test_local_dimension_is_the_manifolds(known):
     assert np.mean(found == manifold.dimension) >= 0.95
 
 
-@pytest.fixture(scope="module")
-def circle():
-    sigma, n_rows, width, hidden, epochs, batch = RECIPES["circle"]
-    model = Autoencoder(
-        width, hidden=hidden, likelihood=Gaussian(1.0), corruption=GaussianNoise(sigma),
-        optimizer="adam", learning_rate=1e-2, batch_size=batch, max_epochs=epochs,
-        validation_fraction=0, random_state=0,
-    )  # fmt: skip
-    return model.fit(Manifold("circle", n_rows, seed=1).rows.astype(np.float32))
-
-
-def test_a_walk_goes_round_the_circle(circle):
+def test_a_walk_goes_round_the_circle():
+    circle = denoiser("circle")
     way = walk(circle, [1.0, 0.0], [0.05, 2 * np.pi / 100], 100)
     assert way.points.shape == (101, 2)
     assert way.codes.shape == (101, 16)
@@ -202,7 +198,7 @@ def test_tangents_refuse_by_name(plane):
             function(Autoencoder(), X)
 
 
-def test_walks_refuse_by_name(plane, circle):
+def test_walks_refuse_by_name(plane):
     model, X = plane
     for steps in (0, 1.5, True):
         with pytest.raises(InvalidParameterError, match="steps"):
