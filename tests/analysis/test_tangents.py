@@ -8,6 +8,8 @@ import torch
 
 from isthmus import (
     Autoencoder,
+    Contractive,
+    Deterministic,
     Gaussian,
     GaussianNoise,
     InvalidDataError,
@@ -67,7 +69,7 @@ def test_the_true_tangents_are_the_ways_along(known):
 
 def test_leading_directions_are_the_tangents(known):
     model, manifold = known
-    space = tangent_space(model, manifold.rows, manifold.dimension, of="reconstruction")
+    space = tangent_space(model, manifold.rows, manifold.dimension)
     angles = largest_angles(space.directions, manifold.tangents(manifold.rows))
     assert np.median(angles) <= 2.5
     assert np.quantile(angles, 0.95) <= 5
@@ -111,6 +113,31 @@ def linear(problem, n_components=2, max_epochs=60):
         n_components, hidden=(), likelihood=Gaussian(1.0), max_epochs=max_epochs,
         optimizer="adam", learning_rate=1e-2, validation_fraction=0, random_state=0,
     ).fit(problem.rows)  # fmt: skip
+
+
+def test_a_contracting_encoder_has_tangents_too():
+    manifold = Manifold("circle", seed=5)
+    model = Autoencoder(
+        32, hidden=(), encoder=Deterministic("sigmoid"), penalty=Contractive(1e-3),
+        likelihood=Gaussian(1.0), optimizer="adam", learning_rate=1e-2, batch_size=250,
+        max_epochs=40, validation_fraction=0, random_state=0,
+    )  # fmt: skip
+    model.fit(Manifold("circle", 4000, seed=1).rows.astype(np.float32))
+    space = tangent_space(model, manifold.rows, 1, of="encoder")
+    angles = largest_angles(space.directions, manifold.tangents(manifold.rows))
+    assert np.median(angles) <= 5
+
+
+def test_a_wide_model_goes_without_its_whole_jacobian():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 160)) * np.linspace(2, 0.5, 160)
+    model = Autoencoder(140, hidden=(), max_epochs=3, likelihood=Gaussian(1.0), random_state=0)
+    matrix = (model.fit(X).reconstruct(np.eye(160)) - model.reconstruct(np.zeros((1, 160)))).T
+    left, values, _ = np.linalg.svd(matrix)
+    space = tangent_space(model, X[:3], 3)
+    np.testing.assert_allclose(space.singular_values, np.tile(values[:3], (3, 1)), rtol=1e-6)
+    found = np.abs(np.einsum("nkd,dk->nk", space.directions, left[:, :3]))
+    np.testing.assert_allclose(found, 1, atol=1e-6)
 
 
 # ---- linear models, where all is algebra --------------------------------------------------------

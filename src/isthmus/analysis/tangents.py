@@ -12,8 +12,9 @@ rule of `local_dimension`. A penalised r has the same eigenvalues for small σ (
 depend on the columns' units, singular values do; and as r = g∘f, those that are not 0 are the
 eigenvalues of the small matrix ∂f/∂x · ∂g/∂h, k × k.
 
-The *tangents* themselves are singular vectors: of ∂f/∂x the directions in x that move the code
-most (Rifai et al., 2011), of ∂r/∂x the directions in which the reconstruction moves.
+The *tangents* themselves are singular vectors: left ones of ∂r/∂x, the directions in which the
+reconstruction moves most; or, where the encoder contracts, right ones of ∂f/∂x, the directions in
+x that move the code most (Rifai et al., 2011).
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class TangentSpace:
 
     Attributes:
         directions: In the user's units, of unit length and orthogonal to each other, the leading
-            one first, (n, k, d). Their signs mean nothing.
+            one first, (n, k, d). Their signs mean nothing, nor does one with singular value 0.
         singular_values: How far code or reconstruction move for a unit step along them, (n, k).
     """
 
@@ -50,7 +51,7 @@ class TangentSpace:
 
 
 def tangent_space(
-    model: Any, X: ArrayLike, k: int, of: str = "encoder", verbose: int = 0
+    model: Any, X: ArrayLike, k: int, of: str = "reconstruction", verbose: int = 0
 ) -> TangentSpace:
     """The k leading directions of the manifold at each point.
 
@@ -58,9 +59,10 @@ def tangent_space(
         model: A fitted estimator, or its ``model_``.
         X: Points, rows as in ``fit``.
         k: How many directions, at most the rank that the Jacobian can have.
-        of: ``"encoder"``: right singular vectors of ∂f/∂x, in which the code moves most.
-            ``"reconstruction"``: left singular vectors of ∂r/∂x, in which r(x) moves; nearer to
-            the manifold's tangents at noisy points.
+        of: ``"reconstruction"``: left singular vectors of ∂r/∂x, in which r(x) moves most.
+            ``"encoder"``: right singular vectors of ∂f/∂x, in which the code moves most. These
+            are tangents only where f itself contracts, as with ``Contractive(of="encoder")``:
+            else a code may answer to noise, and leave it to the decoder to take no notice.
         verbose: Whether a bar is shown on a terminal.
 
     Raises:
@@ -100,7 +102,7 @@ def local_dimension(
     The number of eigenvalues of ∂r/∂x whose real part is above ½: the directions in which the
     rows vary by more than the noise of the training. It needs a model that had a reason to
     contract (noise, a penalty, or a narrow code), and counts on the scale of that noise: a
-    manifold thinner than σ is a thread, and a hole smaller than σ is closed.
+    direction in which the rows vary by less than σ is noise as well.
 
     Args:
         model: A fitted estimator, or its ``model_``.
