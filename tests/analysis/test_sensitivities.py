@@ -1,5 +1,7 @@
 """Sensitivities against linear algebra and finite differences; saturated and dead units."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -103,7 +105,7 @@ def test_dead_units(how):
 def test_rows_come_in_blocks(sigmoid, monkeypatch):
     model, X = sigmoid
     whole = sensitivity(model, X)
-    monkeypatch.setattr("isthmus.analysis.learned.MOST_ROWS", 7)
+    monkeypatch.setattr(sys.modules["isthmus.analysis.learned"], "MOST_ROWS", 7)
     parts = sensitivity(model, X)
     for name in ("features", "scaled_features", "units", "saturation", "spreads", "contraction"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-9)

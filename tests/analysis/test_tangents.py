@@ -3,8 +3,10 @@
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 from isthmus import (
     Autoencoder,
@@ -223,6 +225,14 @@ def test_tangents_refuse_by_name(plane):
             function(model, np.full((1, 5), np.nan))
         with pytest.raises(NotFittedError):
             function(Autoencoder(), X)
+
+
+def test_a_walk_may_start_at_a_frames_row(plane):
+    model, X = plane
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    again = clone(model).fit(frame)
+    way = walk(again, frame[:1], X[1] - X[0], 2)
+    np.testing.assert_allclose(way.points, walk(model, X[0], X[1] - X[0], 2).points, atol=1e-9)
 
 
 def test_walks_refuse_by_name(plane):
