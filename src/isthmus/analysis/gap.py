@@ -121,7 +121,7 @@ def denoising_contractive_gap(
         )
     same = clone(autoencoder).set_params(random_state=draw_seed(autoencoder.random_state))
     rows = as_matrix(X)
-    values = rows.rows(0, len(rows), np.float64)
+    values = rows.rows(0, len(rows), np.float64).reshape(-1, *rows.row_shape)
     copies = np.repeat(values, n_copies, axis=0)
     denoising, contractive = [], []
     for sigma in levels:
