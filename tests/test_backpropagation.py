@@ -49,8 +49,12 @@ def test_half_precision_rounds_and_gives_gradients_in_full():
     full, trace = forward(mlp, x, half=False)
     backward(mlp, trace, slope)
     exact = gradients(mlp)
+    mlp.zero_grad()
     half, trace = forward(mlp, x, half=True)
     backward(mlp, trace, slope)
+    before = {name: found.clone() for name, found in gradients(mlp).items()}
+    backward(mlp, trace, slope)
+    torch.testing.assert_close(gradients(mlp), before, rtol=0, atol=0)
     assert trace.weights[0].dtype == torch.bfloat16
     assert half.dtype == torch.float32
     assert not torch.equal(half, full)

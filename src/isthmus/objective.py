@@ -16,6 +16,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
+from isthmus.numerics import by_columns
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
 
@@ -137,7 +138,7 @@ class Objective:
         """The terms of J for a batch, and the gradient of their weighted sum.
 
         Args:
-            model: Its parameters' ``grad``, which must be None before, is set.
+            model: Its parameters' ``grad`` is set, whatever it was.
             z: Scaled rows (n, d).
             generator: Source of corruption and of noise in the code.
             progress: The part of the training that is done, in [0, 1].
@@ -148,6 +149,7 @@ class Objective:
         """
         if model.layers is not None:
             return self._descend_layers(model, z, generator, progress, weight)
+        model.zero_grad()
         terms = self(model, z, generator, progress)
         (terms.total().sum() * weight).backward()
         return terms.detached()
@@ -158,6 +160,12 @@ class Objective:
         """Only the code in the middle, and penalties, are left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
+        if self.penalties:
+            model.zero_grad()
+        columns = model.table is not None
+        if model.table is not None:
+            z = by_columns(dense(z))
+            model.table.zero_grad()
         entered, target = self._corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
         given = entered.detach() if isinstance(entered, Tensor) else entered
@@ -166,7 +174,7 @@ class Objective:
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
-        out, trace_up = forward(up, h, half=half)
+        out, trace_up = forward(up, h, half=half, by_columns=columns)
         share = self.share(model.shape.n_features)
         nll, slope = model.slope(target, out, weight / share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
@@ -178,11 +186,12 @@ class Objective:
             total.backward()
             assert eta.grad is not None
             slope = eta.grad
-        slope = backward(down, trace_down, slope)
+        slope = backward(down, trace_down, slope, add=bool(penalties))
         if learned:
             assert isinstance(entered, Tensor)
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
-        nll /= share
+        if share != 1:
+            nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, penalties).detached()
 
     def _penalties(

@@ -64,7 +64,6 @@ def test_steps_are_those_of_torch(name):
         optimizer.step()
     for one, two in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(one, two, rtol=1e-5, atol=1e-6)
-    assert all(parameter.grad is None for parameter in model.parameters())
     assert (stepper.n_steps, stepper.n_skipped) == (20, 0)
 
 
@@ -75,6 +74,7 @@ def test_every_optimiser_lowers_the_loss(name):
     plan = Plan(name, 1e-2, 16, 20, precision="float32")
     before = validate(model, rows)
     list(train(model, Objective(), rows, plan, torch.Generator().manual_seed(0)))
+    assert all(parameter.grad is None for parameter in model.parameters())
     assert validate(model, rows) < before - 1
 
 
@@ -100,7 +100,6 @@ def test_a_step_with_a_gradient_that_is_not_finite_is_left_out(name, value):
     stepper.step()
     for one, two in zip(model.parameters(), before, strict=True):
         assert torch.equal(one, two)
-        assert one.grad is None
     assert (stepper.n_steps, stepper.n_skipped) == (2, 1)
     gradients(model, 2)
     stepper.step()

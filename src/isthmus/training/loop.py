@@ -248,6 +248,7 @@ def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
         column = (~torch.isfinite(model.log_prob(z, h))).any(0).nonzero()
         if len(column):
             return f"the log-likelihood of column {int(column[0])} is not finite"
+    model.zero_grad()
     terms = objective(model, z, torch.Generator(z.device))
     terms.total().sum().backward()
     broken = [
@@ -255,7 +256,6 @@ def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
         for name, parameter in model.named_parameters()
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
     ]
-    model.zero_grad(set_to_none=True)
     return f"the gradient of {broken[0] if broken else 'a layer'} is not finite"
 
 
@@ -320,5 +320,6 @@ def train(
                 break
     finally:
         run.end()
+        model.zero_grad()
         best.put_back()
         model.eval()
