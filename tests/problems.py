@@ -236,7 +236,7 @@ _LEAST: dict[type[Likelihood], Callable[..., float]] = {
 }
 
 
-# ---- densities with a score, and manifolds with tangents ------------------------------------------
+# ---- densities with a score, and manifolds with tangents ----------------------------------------
 
 
 @dataclass(frozen=True)
