@@ -39,9 +39,7 @@ class Trace:
 
 
 @torch.no_grad()
-def forward(
-    mlp: MLP, x: Batch, *, half: bool, by_columns: bool = False
-) -> tuple[Tensor, Trace]:
+def forward(mlp: MLP, x: Batch, *, half: bool, by_columns: bool = False) -> tuple[Tensor, Trace]:
     """The network's output, in the type of x, and the trace of the way through.
 
     Args:

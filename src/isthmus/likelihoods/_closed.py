@@ -24,12 +24,13 @@ from torch.nn import functional as F
 from isthmus.likelihoods._likelihood import Eta
 from isthmus.likelihoods._sizes import EMPTY
 from isthmus.numerics import (
-    LARGEST_LOG_DISPERSION,
     LARGEST_LOG_RATE,
     log_dispersion,
+    log_dispersion_slope,
     log_negative_binomial,
     log_poisson,
     log_rate,
+    log_rate_slope,
 )
 from isthmus.sparse import Batch, SparseBatch
 
@@ -82,7 +83,7 @@ def _rates(eta: Tensor, log_sizes: Tensor | None) -> tuple[Tensor, Tensor | None
     """log μ, which may be η itself, and ∂log μ/∂η where it isn't 1."""
     bend = None
     if eta.numel() and float(eta.max()) > LARGEST_LOG_RATE:
-        eta, bend = log_rate(eta), 1 / (1 + F.relu(eta - LARGEST_LOG_RATE))
+        eta, bend = log_rate(eta), log_rate_slope(eta)
     return eta if log_sizes is None else eta + log_sizes, bend
 
 
@@ -179,7 +180,7 @@ def negative_binomial(x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor,
     if not by_row:
         lead = (1,) * (spread.dim() - 1)
         in_theta = in_theta.view(*lead, -1).sum_to_size(spread.shape)
-    in_theta = in_theta * (1 - (spread / LARGEST_LOG_DISPERSION).square())
+    in_theta = in_theta * log_dispersion_slope(spread)
     rest = tuple(torch.zeros_like(part) for part in eta[2:])
     nll = torch.cat(of_zeros) - x.sum_rows(log_prob).to(whole.dtype)
     return nll, (slope.sum_to_size(eta[0].shape), in_theta, *rest)
@@ -199,15 +200,22 @@ def _of_zeros(log_mean: Tensor, log_theta: Tensor, out: Tensor) -> tuple[Tensor,
 def _at_non_zeros(x: SparseBatch, at: Tensor, log_theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """log p in float64, and the nll's slopes in log μ and in log θ, each (m,), from log μ."""
     log_theta_at = log_theta.expand(x.shape)[x.rows, x.columns].double()
-    counts, theta, wide = x.values.double(), log_theta_at.exp(), at.double()
-    gap = log_theta_at - wide
+    log_prob, slope, bend = negative_binomial_cells(x.values, at.double(), log_theta_at)
+    return log_prob, slope.to(at.dtype), bend.to(at.dtype)
+
+
+def negative_binomial_cells(
+    x: Tensor, log_mean: Tensor, log_theta: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """log p of each cell, and the slopes of −log p in log μ and in log θ, in float64."""
+    counts, wide = x.double(), log_theta.double()
+    theta, gap = wide.exp(), wide - log_mean
     # σ(a) = θ/(μ+θ) with a = log θ − log μ
     share, other = torch.sigmoid(gap), torch.sigmoid(-gap)
     rises = torch.digamma(theta) - torch.digamma(counts + theta)
     slope = theta * other - counts * share
     bend = theta * (rises + F.softplus(-gap) - other) + counts * share
-    log_prob = log_negative_binomial(counts, wide, log_theta_at)
-    return log_prob, slope.to(at.dtype), bend.to(at.dtype)
+    return log_negative_binomial(counts, log_mean.double(), wide), slope, bend
 
 
 def multinomial(x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:

@@ -112,7 +112,10 @@ class Levels(Likelihood):
         nll = sums.log().sub_(logits.gather(0, places))
         if top is not None:
             nll += top
-        share, own = sums.reciprocal_().mul_(weight), slope.new_full((1, 1), -weight).expand_as(nll)
+        share, own = (
+            sums.reciprocal_().mul_(weight),
+            slope.new_full((1, 1), -weight).expand_as(nll),
+        )
         if missing is not None:
             nll, share = nll.masked_fill_(missing.T, 0.0), share.masked_fill_(missing.T, 0.0)
             own = own.masked_fill(missing.T, 0.0)
