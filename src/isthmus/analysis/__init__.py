@@ -12,14 +12,48 @@ from isthmus.analysis.conformal import flags, p_values, reasons
 from isthmus.analysis.pooling import Pooled, pool
 
 if TYPE_CHECKING:
+    from isthmus.analysis.chains import langevin, sample_chain
+    from isthmus.analysis.density import CodeDensity, fit_density
+    from isthmus.analysis.evidence import (
+        Evidence,
+        Parzen,
+        annealed_log_evidence,
+        log_evidence,
+        parzen_log_likelihood,
+    )
     from isthmus.analysis.learned import learned
 
 _HOMES = {
+    "isthmus.analysis.chains": ("langevin", "sample_chain"),
+    "isthmus.analysis.density": ("CodeDensity", "fit_density"),
+    "isthmus.analysis.evidence": (
+        "Evidence",
+        "Parzen",
+        "annealed_log_evidence",
+        "log_evidence",
+        "parzen_log_likelihood",
+    ),
     "isthmus.analysis.learned": ("learned",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Pooled", "flags", "learned", "p_values", "pool", "reasons"]
+__all__ = [
+    "CodeDensity",
+    "Evidence",
+    "Parzen",
+    "Pooled",
+    "annealed_log_evidence",
+    "fit_density",
+    "flags",
+    "langevin",
+    "learned",
+    "log_evidence",
+    "p_values",
+    "parzen_log_likelihood",
+    "pool",
+    "reasons",
+    "sample_chain",
+]
 
 
 def __getattr__(name: str) -> Any:

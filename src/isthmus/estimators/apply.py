@@ -25,6 +25,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError
 from isthmus._random import make_generator
+from isthmus.analysis.density import CodeDensity
 from isthmus.data import Data, Matrix, Schema, Stream, as_data, as_matrix, check_finite
 from isthmus.data.infer import holds_pixels
 from isthmus.estimators.tables import encode
@@ -217,17 +218,29 @@ def feature_scores(model: Model, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def draw_rows(model: Model, n: int, seed: int, *, mean: bool) -> Array:
-    """n rows in the user's units for codes from the prior: draws of p(x | h), or E[x | h].
+def draw_rows(
+    model: Model, n: int, seed: int, density: CodeDensity | None, *, mean: bool
+) -> Array:
+    """n rows in the user's units for drawn codes: draws of p(x | h), or E[x | h].
+
+    Args:
+        model: The model.
+        n: How many.
+        seed: Of codes and rows.
+        density: Of the codes; their prior if None.
+        mean: Give E[x | h].
 
     Raises:
-        InvalidParameterError: The code has no prior.
+        InvalidParameterError: The code has no prior, and no density is given.
     """
-    generator = make_generator(seed, model.device)
+    generator, rng = make_generator(seed, model.device), np.random.default_rng(seed)
     blocks = []
     for first in range(0, n, DRAWN_ROWS):
         count = min(DRAWN_ROWS, n - first)
-        h = model.encoder.sample_prior(count, model.shape.n_components, generator)
+        if density is None:
+            h = model.encoder.sample_prior(count, model.shape.n_components, generator)
+        else:
+            h = torch.from_numpy(density.sample(count, rng)).float().to(model.device)
         blocks.append((model.mean(h) if mean else model.sample(h, generator)).cpu())
     return torch.cat(blocks).numpy()
 
