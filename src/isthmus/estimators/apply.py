@@ -38,6 +38,7 @@ OfRows = Callable[[Model, Tensor], Tensor]
 BLOCK_CELLS = 1 << 20
 LEAST_ROWS, MOST_ROWS = 64, 4096
 DRAWN_ROWS = 4096
+LARGEST_SINGLE, FINEST_SINGLE = 1e36, 1e4
 
 
 def remember_columns(estimator: Any, X: Any, data: Data, schema: Schema | None) -> None:
@@ -234,6 +235,7 @@ def draw_rows(
         InvalidParameterError: The code has no prior, and no density is given.
     """
     generator, rng = make_generator(seed, model.device), np.random.default_rng(seed)
+    dtype = torch.float64 if _needs_double(model) else torch.float32
     blocks = []
     for first in range(0, n, DRAWN_ROWS):
         count = min(DRAWN_ROWS, n - first)
@@ -241,8 +243,16 @@ def draw_rows(
             h = model.encoder.sample_prior(count, model.shape.n_components, generator)
         else:
             h = torch.from_numpy(density.sample(count, rng)).float().to(model.device)
-        blocks.append((model.mean(h) if mean else model.sample(h, generator)).cpu())
+        eta, likelihood = model.decode(h), model.likelihood
+        z = likelihood.mean(eta) if mean else likelihood.sample(eta, generator)
+        blocks.append(model.unscaled(z.to(dtype)).cpu())
     return torch.cat(blocks).numpy()
+
+
+def _needs_double(model: Model) -> bool:
+    """Whether float32 has no room for the data's units, or too few digits for their spread."""
+    center, scale = model.center.abs(), model.scale
+    return bool(((center + scale > LARGEST_SINGLE) | (center > FINEST_SINGLE * scale)).any())
 
 
 def _in_blocks(
