@@ -8,7 +8,6 @@ and ink, light or dark as the reader's system is.
 import io
 import re
 import sys
-import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
