@@ -12,7 +12,7 @@ import numpy as np
 import scipy.stats as st
 import torch
 from scipy.optimize import brentq, minimize
-from scipy.special import entr, gammaln, xlogy
+from scipy.special import entr, gammaln, logsumexp, softmax, xlogy
 
 from isthmus import (
     Bernoulli,
@@ -234,3 +234,146 @@ _LEAST: dict[type[Likelihood], Callable[..., float]] = {
     ZeroInflatedNegativeBinomial: _zero_inflated,
     Multinomial: _multinomial,
 }
+
+
+# ---- densities with a score, and manifolds with tangents ------------------------------------------
+
+
+@dataclass(frozen=True)
+class NormalMixture:
+    """A mixture of three normal densities in the plane, whose smoothed score is known.
+
+    Attributes:
+        n_rows: n.
+        seed: Of the rows.
+    """
+
+    n_rows: int = 1000
+    seed: int = 0
+
+    weights = np.array([0.3, 0.5, 0.2])
+    means = np.array([[-1.5, 0.0], [1.0, 1.0], [0.8, -1.2]])
+    covariances = np.array(
+        [[[0.3, 0.0], [0.0, 0.1]], [[0.25, 0.15], [0.15, 0.2]], [[0.15, 0.0], [0.0, 0.15]]]
+    )
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seed)
+        which = rng.choice(3, self.n_rows, p=self.weights)
+        factors = np.linalg.cholesky(self.covariances)[which]
+        return self.means[which] + np.einsum(
+            "nij,nj->ni", factors, rng.normal(size=(self.n_rows, 2))
+        )
+
+    def _parts(self, x: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+        """log(w_k N_k(x)) (n, 3) and ∇ log N_k(x) (n, 3, 2) after smoothing."""
+        precisions = np.linalg.inv(self.covariances + sigma**2 * np.eye(2))
+        gaps = x[:, None] - self.means
+        slopes = -np.einsum("kij,nkj->nki", precisions, gaps)
+        half_logs = 0.5 * np.linalg.slogdet(precisions)[1] - np.log(2 * np.pi)
+        logs = np.log(self.weights) + half_logs + 0.5 * (slopes * gaps).sum(2)
+        return logs, slopes
+
+    def log_density(self, x: np.ndarray, sigma: float) -> np.ndarray:
+        """log p_σ, (n,), of the rows with noise of std σ."""
+        return logsumexp(self._parts(x, sigma)[0], axis=1)
+
+    def score(self, x: np.ndarray, sigma: float) -> np.ndarray:
+        """∇ log p_σ, (n, 2)."""
+        logs, slopes = self._parts(x, sigma)
+        return np.einsum("nk,nki->ni", softmax(logs, axis=1), slopes)
+
+
+def spiral(n_rows: int, noise: float, seed: int = 0) -> np.ndarray:
+    """Rows (n, 2) about a spiral of one turn and a half, its arms half a unit apart."""
+    rng = np.random.default_rng(seed)
+    angle = np.pi * (1.5 + 3 * rng.random(n_rows))
+    points = np.column_stack([np.cos(angle), np.sin(angle)]) * (angle / 12)[:, None]
+    return points + noise * rng.normal(size=points.shape)
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """Points of a curve or surface with isotropic noise, and its tangents at the nearest point.
+
+    Attributes:
+        name: ``"circle"``, ``"sphere"``, ``"torus"`` (2 around 1) or ``"swiss_roll"`` (one turn
+            and a half, π/2 apart); no curvature is above 1.
+        n_rows: n.
+        noise: Its std.
+        seed: Of the points.
+    """
+
+    name: str
+    n_rows: int = 2000
+    noise: float = 0.03
+    seed: int = 0
+
+    @property
+    def n_features(self) -> int:
+        """The dimension around it."""
+        return 2 if self.name == "circle" else 3
+
+    @property
+    def dimension(self) -> int:
+        """Its own."""
+        return 1 if self.name == "circle" else 2
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """Points on it, evenly spread, (n, d)."""
+        rng = np.random.default_rng(self.seed)
+        if self.name in ("circle", "sphere"):
+            normals = rng.normal(size=(self.n_rows, self.n_features))
+            return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        if self.name == "torus":
+            # the outer side has more area than the inner one
+            inner = 2 * np.pi * rng.random(4 * self.n_rows)
+            kept = inner[rng.random(len(inner)) < (2 + np.cos(inner)) / 3][: self.n_rows]
+            around = 2 * np.pi * rng.random(self.n_rows)
+            far = 2 + np.cos(kept)
+            return np.column_stack([far * np.cos(around), far * np.sin(around), np.sin(kept)])
+        # a piece of it has about the length t dt
+        turn = np.pi * np.sqrt(1.5**2 + (4.5**2 - 1.5**2) * rng.random(self.n_rows))
+        across = 21 * rng.random(self.n_rows)
+        return np.column_stack([turn * np.cos(turn), across, turn * np.sin(turn)]) / 4
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seed + 1)
+        return self.clean + self.noise * rng.normal(size=self.clean.shape)
+
+    def tangents(self, x: np.ndarray) -> np.ndarray:
+        """Orthonormal tangents at the points of the manifold nearest to x: (n, k, d)."""
+        normals = self._normals(x)
+        # the other right singular vectors of a unit vector
+        return np.linalg.svd(normals[:, None, :], full_matrices=True)[2][:, 1:]
+
+    def _normals(self, x: np.ndarray) -> np.ndarray:
+        """Unit normals at the nearest points, (n, d)."""
+        if self.name == "swiss_roll":
+            slope = _spiral_slope(_nearest_turn(4 * x[:, [0, 2]]))
+            normals = np.column_stack([-slope[:, 1], np.zeros(len(x)), slope[:, 0]])
+        elif self.name == "torus":
+            middle = x * [1, 1, 0]
+            normals = x - 2 * middle / np.linalg.norm(middle, axis=1, keepdims=True)
+        else:
+            normals = x
+        return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def _nearest_turn(y: np.ndarray) -> np.ndarray:
+    """The t at which (t cos t, t sin t) is nearest to y (n, 2), by Gauss-Newton steps."""
+    angle = np.arctan2(y[:, 1], y[:, 0])
+    turn = angle + 2 * np.pi * np.round((np.hypot(*y.T) - angle) / (2 * np.pi))
+    for _ in range(20):
+        there = np.column_stack([turn * np.cos(turn), turn * np.sin(turn)])
+        slope = _spiral_slope(turn)
+        turn = turn + ((y - there) * slope).sum(1) / np.square(slope).sum(1)
+    return turn
+
+
+def _spiral_slope(turn: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.column_stack([cos - turn * sin, sin + turn * cos])

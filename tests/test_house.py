@@ -38,7 +38,7 @@ PUBLIC = {
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap"},
-    "penalties": {"Balance", "Contractive", "KLSparsity", "L1"},
+    "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
     "rooms": {"analysis", "plots"},
     "errors": {
         "FileFormatError",

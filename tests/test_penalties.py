@@ -28,15 +28,19 @@ def network(widths=(D, 5, K), name="tanh") -> MLP:
     return MLP(widths, name, generator(2)).double()
 
 
-def maps(encoder: torch.nn.Module, mean_activation: str = "sigmoid") -> Maps:
+def maps(encoder: torch.nn.Module, mean_activation: str = "sigmoid", seed: int = 5) -> Maps:
     function = torch.sigmoid if mean_activation == "sigmoid" else lambda a: a
-    back = torch.randn(K, D, dtype=torch.float64, generator=generator(3))
+    decoder = MLP([K, 4, D], "silu", generator(3)).double()
     return Maps(
         encoder=encoder,
+        decoder=decoder,
         n_components=K,
         mean_activation=mean_activation,
         code=lambda x: function(encoder(x)),
-        reconstruct=lambda x: torch.sin(function(encoder(x)) @ back),
+        decode=lambda h: torch.sin(decoder(h)),
+        mean=torch.sin,
+        mean_is_featurewise=True,
+        generator=generator(seed),
     )
 
 

@@ -31,7 +31,7 @@ _HOMES = {
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap"),
-    "isthmus.penalties": ("Balance", "Contractive", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
     "isthmus._errors": (
         "FileFormatError",
         "InvalidDataError",
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
 
 __all__ = [
     "L1",
@@ -88,6 +88,7 @@ __all__ = [
     "Columns",
     "ContinuousBernoulli",
     "Contractive",
+    "Curvature",
     "Deterministic",
     "FileFormatError",
     "Gaussian",

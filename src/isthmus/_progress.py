@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def counting(verbose: int, n_rows: int | None) -> Iterator[Callable[[int], None]]:
+def counting(verbose: int | bool, n_rows: int | None) -> Iterator[Callable[[int], None]]:
     """A function that counts rows in a bar, if ``verbose`` asks for one and there is a terminal.
 
     Args:

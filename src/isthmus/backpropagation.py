@@ -39,13 +39,14 @@ class Trace:
 
 
 @torch.no_grad()
-def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
+def forward(mlp: MLP, x: Batch, *, half: bool, by_columns: bool = False) -> tuple[Tensor, Trace]:
     """The network's output, in the type of x, and the trace of the way through.
 
     Args:
         mlp: The network.
         x: Its input (n, first width).
         half: Whether to compute in bfloat16.
+        by_columns: Whether each column of the output lies in one piece of memory.
     """
     layers, function = mlp.linear_layers, mlp.activation.function
     trace, last = Trace([], [], []), layers[-1]
@@ -55,7 +56,10 @@ def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
         weight, bias = _parameters(layer, half and isinstance(given, Tensor))
         trace.inputs.append(given)
         trace.weights.append(weight)
-        out = linear(given, weight, bias)
+        if by_columns and layer is last and isinstance(given, Tensor):
+            out = torch.addmm(bias.unsqueeze(1), weight, given.T).T
+        else:
+            out = linear(given, weight, bias)
         if half:
             out = out.bfloat16()
         given = out
@@ -66,13 +70,14 @@ def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
 
 
 @torch.no_grad()
-def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
-    """Put the gradients of all weights and biases in their ``grad``, over what was there.
+def backward(mlp: MLP, trace: Trace, gradient: Tensor, *, add: bool = False) -> Tensor:
+    """Put the gradients of all weights and biases in their ``grad``.
 
     Args:
         mlp: The network.
         trace: From `forward` of the same weights.
         gradient: Of a number, with respect to the output (n, last width).
+        add: To what is there, in place of writing over it.
 
     Returns:
         The gradient with respect to the first layer's sums, G_1; see `Trace.to_input`.
@@ -83,21 +88,25 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor) -> Tensor:
         layer = layers[i]
         given = trace.inputs[i]
         if isinstance(given, SparseBatch):
-            layer.weight.grad = weight_gradient(given, g.to(layer.weight.dtype))
+            _put(layer.weight, weight_gradient(given, g.to(layer.weight.dtype)), add=add)
         else:
-            _put(layer.weight, g.T @ given)
+            _put(layer.weight, g.T @ given, add=add)
         # at the output before its rounding: a sum in another type would make a copy of all first
         full = gradient if i == len(layers) - 1 else g
-        layer.bias.grad = full.sum(0, dtype=layer.bias.dtype)
+        _put(layer.bias, full.sum(0, dtype=layer.bias.dtype), add=add)
         if i:
             assert isinstance(given, Tensor)
             g = chain(g @ trace.weights[i], trace.sums[i - 1], given)
     return g
 
 
-def _put(parameter: nn.Parameter, gradient: Tensor) -> None:
-    if parameter.grad is None or gradient.dtype == parameter.dtype:
+def _put(parameter: Tensor, gradient: Tensor, *, add: bool) -> None:
+    if parameter.grad is None:
         parameter.grad = gradient.to(parameter.dtype)
+    elif add:
+        parameter.grad += gradient
+    elif gradient.dtype == parameter.dtype:
+        parameter.grad = gradient
     else:
         # fresh memory costs more than the conversion
         parameter.grad.copy_(gradient)

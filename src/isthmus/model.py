@@ -12,7 +12,9 @@ variables every log-density in the user's units is the one in z minus Σ_j log s
 
 and a *row* of this room is always a row of z, unless a name says otherwise. At step 0 the decoder
 emits the likelihood's best constant for every code, so that training starts from the entropy of
-the columns and not from somewhere worse.
+the columns and not from somewhere worse. A column with heavy tails may be mapped by its ranks in
+place of that, z = t(x): then −log t′(x) stands for its log scale_j, a number of its own for each
+cell (see `isthmus.ranks`).
 """
 
 import math
@@ -31,6 +33,7 @@ from isthmus.entry import TableEntry, entry_width
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.networks import MLP, Decoder
 from isthmus.numerics import missing_cells
+from isthmus.ranks import Ranks
 from isthmus.sparse import Batch, SparseBatch, dense
 
 EVIDENCE_POINTS = 32
@@ -49,6 +52,12 @@ class Shape:
     n_components: int
 
 
+def ranked_columns(likelihood: Likelihood, n_features: int) -> list[int]:
+    """The numbers of the columns that are mapped by their ranks."""
+    columns = likelihood.traits.columns or (likelihood.traits,) * n_features
+    return [j for j, column in enumerate(columns) if column.scaling == "rank"]
+
+
 class Model(nn.Module):
     """Encoder and decoder networks, their distributions, and the scaling of the data.
 
@@ -65,6 +74,7 @@ class Model(nn.Module):
     center: Tensor
     scale: Tensor
     table: TableEntry | None
+    ranks: Ranks | None
 
     def __init__(
         self,
@@ -90,6 +100,8 @@ class Model(nn.Module):
         self.log_volume = float(scale.double().log().sum())
         columns = likelihood.traits.columns
         self.table = None if columns is None else TableEntry(columns)
+        ranked = ranked_columns(likelihood, shape.n_features)
+        self.ranks = Ranks(ranked) if ranked else None
         self.parameters_of_all_rows = nn.ParameterDict()
         self._place(likelihood, start, decoder)
 
@@ -111,6 +123,8 @@ class Model(nn.Module):
         """z = (x − center) / scale, from rows in the user's units (n, d), in the type of x."""
         if self._traits.scaling == "none":
             return x
+        if self.ranks is not None:
+            x = self.ranks(x)
         center = self.center.to(x.dtype)
         z = x - center
         if x.dtype != self.center.dtype:
@@ -122,7 +136,8 @@ class Model(nn.Module):
         """x = center + scale · z, back in the user's units."""
         if self._traits.scaling == "none":
             return z
-        return self.center.to(z.dtype) + self.scale.to(z.dtype) * z
+        x = self.center.to(z.dtype) + self.scale.to(z.dtype) * z
+        return x if self.ranks is None else self.ranks.inverse(x)
 
     def enter(self, z: Batch) -> Batch:
         """What the encoder network sees of z: z, log(1 + z), or 0/1 columns for each level.
@@ -170,11 +185,17 @@ class Model(nn.Module):
 
     def decode(self, h: Tensor) -> Eta:
         """The η of p(x | h) for codes (n, k), in at least float32."""
+        return self._eta(self.decoded(h))
+
+    def decoded(self, h: Tensor) -> Tensor:
+        """The decoder network's output for codes (n, k), in at least float32."""
+        out: Tensor
         if not self.half_precision:
-            return self._eta(self.decoder_network(h))
+            out = self.decoder_network(h)
+            return out
         with torch.autocast(h.device.type, dtype=torch.bfloat16):
             out = self.decoder_network(h)
-        return self._eta(out.float())
+        return out.float()
 
     def _eta(self, out: Tensor) -> Eta:
         d = self.shape.n_features
@@ -202,14 +223,29 @@ class Model(nn.Module):
         Raises:
             InvalidParameterError: The features are categories.
         """
+        h = self.encoder.mean(self.encode(entered))
+        return self.mean_entered(self.decoded(h))
+
+    def mean_entered(self, out: Tensor) -> Tensor:
+        """E[x | h] in what the encoder network sees, (n, d), from the decoder's output.
+
+        Raises:
+            InvalidParameterError: The features are categories.
+        """
         kinds = [column.entry for column in self._traits.columns or (self._traits,)]
         if "one_hot" in kinds:
             raise InvalidParameterError(
                 "The reconstruction of a category is one of its levels, which has no derivative. "
                 "Use Contractive(of='encoder')."
             )
-        h = self.encoder.mean(self.encode(entered))
-        return dense(self.enter(self.likelihood.mean(self.decode(h))))
+        return dense(self.enter(self.likelihood.mean(self._eta(out))))
+
+    @property
+    def mean_is_featurewise(self) -> bool:
+        """Whether column j of the mean depends on the numbers of feature j alone."""
+        if self._traits.columns is not None or not self._traits.factorised:
+            return False
+        return all(p.width == 1 for p in self._traits.parameters if p.varies == "row")
 
     def log_prob(self, z: Tensor, h: Tensor) -> Tensor:
         """log p(z_j | h), (n, d), in nats of the scaled data; 0 where a cell is missing."""
@@ -220,11 +256,20 @@ class Model(nn.Module):
         return self.likelihood.nll(z, self.decode(h)) + self._log_volume_of(z)
 
     def _log_volume_of(self, z: Batch) -> Tensor | float:
-        """Σ_j log scale_j over the observed cells of each row."""
+        """Σ_j log ∂x_j/∂z_j over the observed cells of each row."""
         observed = self._observed(z)
+        if self.ranks is not None:
+            volumes = self._log_volumes(dense(z))
+            return (volumes if observed is None else volumes * observed).sum(1)
         if observed is None:
             return self.log_volume
         return observed.to(z.dtype) @ self.log_scale.to(z.dtype)
+
+    def _log_volumes(self, z: Tensor) -> Tensor:
+        """log ∂x_j/∂z_j, what a cell's log-density loses in the user's units: (d,) or (n, d)."""
+        if self.ranks is None:
+            return self.log_scale.to(z.dtype)
+        return (self.log_scale - self.ranks.log_slope(z)).to(z.dtype)
 
     def _observed(self, z: Batch) -> Tensor | None:
         """Which cells of a table are there, (n, d); None where all are."""
@@ -249,11 +294,17 @@ class Model(nn.Module):
             elif parameter.varies != "fixed":
                 self.parameters_of_all_rows[parameter.name].grad = slope
         nll = nll + self._log_volume_of(z)
+        if self.table is not None:
+            return nll, torch.cat([slope.T for slope in by_row]).T
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
         """E[x | h] in the user's units, (n, d)."""
-        return self.unscaled(self.likelihood.mean(self.decode(h)))
+        return self.mean_of(self.decoded(h))
+
+    def mean_of(self, out: Tensor) -> Tensor:
+        """E[x | h] in the user's units, (n, d), from the decoder's output."""
+        return self.unscaled(self.likelihood.mean(self._eta(out)))
 
     def sample(self, h: Tensor, generator: torch.Generator) -> Tensor:
         """One draw of x for each code, in the user's units, (n, d)."""
@@ -268,7 +319,7 @@ class Model(nn.Module):
 
     @property
     def log_scale(self) -> Tensor:
-        """log scale_j, (d,) in float64: what a feature's log-density loses in the user's units."""
+        """log scale_j, (d,) in float64; 0 for columns that are mapped by ranks."""
         return self.scale.double().log()
 
     def evidence(
@@ -293,7 +344,7 @@ class Model(nn.Module):
             log_prob = torch.zeros_like(z)
             for draw in draws:
                 log_prob += self.log_prob(z, self.encoder.draw(eta, draw)) / len(draws)
-        kl, volume, observed = self._kl(eta, z), self.log_scale.to(log_prob), self._observed(z)
+        kl, volume, observed = self._kl(eta, z), self._log_volumes(z), self._observed(z)
         return log_prob - (volume if observed is None else volume * observed), kl
 
     def _kl(self, eta: Tensor, z: Batch) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
-from isthmus.activations import activation
+from isthmus.activations import Activation, activation
 from isthmus.sparse import Batch, linear
 
 
@@ -140,15 +140,24 @@ class TiedMLP(nn.Module):
         inputs = [layer.in_features for layer in reversed(encoder.linear_layers)]
         self.biases = nn.ParameterList(torch.zeros(n) for n in inputs)
 
+    @property
+    def activation(self) -> Activation:
+        """Between the layers: the encoder's."""
+        return self._encoder[0].activation
+
+    @property
+    def linear_layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer in order."""
+        weights = [layer.weight for layer in reversed(self._encoder[0].linear_layers)]
+        weights[0] = weights[0][: self._n_components]
+        return [(weight.T, bias) for weight, bias in zip(weights, self.biases, strict=True)]
+
     def forward(self, h: Tensor) -> Tensor:
         """(n, k) to (n, d)."""
-        (encoder,) = self._encoder
-        weights = [layer.weight for layer in reversed(encoder.linear_layers)]
-        weights[0] = weights[0][: self._n_components]
-        function = activation(encoder.activation_name).function
-        for weight, bias in zip(weights[:-1], self.biases, strict=False):
-            h = function(F.linear(h, weight.T, bias))
-        return F.linear(h, weights[-1].T, self.biases[-1])
+        *inner, last = self.linear_layers
+        for weight, bias in inner:
+            h = self.activation.function(F.linear(h, weight, bias))
+        return F.linear(h, *last)
 
     @torch.no_grad()
     def begin_at(self, constant: Tensor) -> None:

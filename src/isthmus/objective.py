@@ -16,6 +16,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
+from isthmus.numerics import by_columns
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
 
@@ -93,7 +94,7 @@ class Objective:
             nll=model.nll(target, h) / self.share(model.shape.n_features),
             kl=None if kl is None else kl.sum(1),
             kl_cost=None if kl is None else encoder.kl_objective(kl),
-            penalties=self._penalties(model, z, h),
+            penalties=self._penalties(model, z, h, generator),
         )
 
     def share(self, n_features: int) -> float:
@@ -146,7 +147,7 @@ class Objective:
         Returns:
             What calling the objective returns, without a graph.
         """
-        if model.layers is not None and not self.penalties:
+        if model.layers is not None:
             return self._descend_layers(model, z, generator, progress, weight)
         model.zero_grad()
         terms = self(model, z, generator, progress)
@@ -156,9 +157,15 @@ class Objective:
     def _descend_layers(
         self, model: Model, z: Batch, generator: torch.Generator, progress: float, weight: float
     ) -> Terms:
-        """Only the code in the middle is left to torch to differentiate."""
+        """Only the code in the middle, and penalties, are left to torch to differentiate."""
         assert model.layers is not None
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
+        if self.penalties:
+            model.zero_grad()
+        columns = model.table is not None
+        if model.table is not None:
+            z = by_columns(dense(z))
+            model.table.zero_grad()
         entered, target = self._corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
         given = entered.detach() if isinstance(entered, Tensor) else entered
@@ -167,39 +174,67 @@ class Objective:
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
-        out, trace_up = forward(up, h, half=half)
+        out, trace_up = forward(up, h, half=half, by_columns=columns)
         share = self.share(model.shape.n_features)
         nll, slope = model.slope(target, out, weight / share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
-        if h is not eta:
+        penalties = self._penalties(model, z, h, generator)
+        if h is not eta or penalties:
             total = (h * slope).sum()
-            (total if kl_cost is None else total + weight * kl_cost.sum()).backward()
+            for cost in (*penalties.values(), *(() if kl_cost is None else (kl_cost,))):
+                total = total + weight * cost.sum()
+            total.backward()
             assert eta.grad is not None
             slope = eta.grad
-        slope = backward(down, trace_down, slope)
+        slope = backward(down, trace_down, slope, add=bool(penalties))
         if learned:
             assert isinstance(entered, Tensor)
-            assert model.table is not None
-            model.table.zero_grad()
             entered.backward(trace_down.to_input(slope).to(entered.dtype))
-        nll /= share
-        return Terms(nll, None if kl is None else kl.sum(1), kl_cost, {}).detached()
+        if share != 1:
+            nll /= share
+        return Terms(nll, None if kl is None else kl.sum(1), kl_cost, penalties).detached()
 
-    def _penalties(self, model: Model, z: Batch, h: Tensor) -> dict[str, Tensor]:
+    def _penalties(
+        self, model: Model, z: Batch, h: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         if not self.penalties:
             return {}
         entered = dense(model.enter(z))
-        maps = Maps(
-            encoder=model.encoder_network,
-            n_components=model.shape.n_components,
-            mean_activation=model.encoder.mean_activation,
-            code=lambda x: model.encoder.mean(model.encode(x)),
-            reconstruct=model.reconstruct_entered,
-        )
+        maps = self._maps(model, generator)
         return {
             name: penalty(entered, h, maps)
             for name, penalty in zip(self.penalty_names, self.penalties, strict=True)
         }
+
+    @staticmethod
+    def _maps(model: Model, generator: torch.Generator) -> Maps:
+        return Maps(
+            encoder=model.encoder_network,
+            decoder=model.decoder_network,
+            n_components=model.shape.n_components,
+            mean_activation=model.encoder.mean_activation,
+            code=lambda x: model.encoder.mean(model.encode(x)),
+            decode=lambda h: model.mean_entered(model.decoded(h)),
+            mean=model.mean_entered,
+            mean_is_featurewise=model.mean_is_featurewise,
+            generator=generator,
+        )
+
+    @torch.no_grad()
+    def choices(self, model: Model, z: Batch) -> list[str]:
+        """For each penalty that can be computed in more than one way: which is taken, and why.
+
+        Args:
+            model: The model.
+            z: A few scaled rows.
+        """
+        entered, maps = dense(model.enter(z)), self._maps(model, torch.Generator())
+        chosen = [penalty.choice(entered, maps) for penalty in self.penalties]
+        return [
+            f"{name}: {choice.method} ({choice.reason})"
+            for name, choice in zip(self.penalty_names, chosen, strict=True)
+            if choice is not None
+        ]
 
     @property
     def penalty_names(self) -> list[str]:

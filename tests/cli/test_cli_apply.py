@@ -5,7 +5,7 @@ import pytest
 from cli_cases import NAMES
 from PIL import Image
 
-from isthmus import Autoencoder, load
+from isthmus import load
 from isthmus.cli.targets import write_images
 from isthmus.data import as_matrix, read
 
@@ -239,9 +239,9 @@ def test_a_folder_without_permission(run, tmp_path, monkeypatch):
 def test_a_defect_of_the_library_shows_its_traceback(files, monkeypatch):
     from isthmus.cli import main
 
-    def broken(self, X):
+    def broken(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Autoencoder, "score_samples", broken)
+    monkeypatch.setattr("isthmus.estimators.outflow.score_blocks", broken)
     with pytest.raises(ZeroDivisionError):
         main(["score", str(files / "table.safetensors"), str(files / "few.csv")])

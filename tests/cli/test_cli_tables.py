@@ -94,6 +94,15 @@ def test_a_likelihood_for_one_column(run, folder, tmp_path):
         assert words in run("fit", folder / "x.csv", "-o", path, *FAST, "--column", given).line
 
 
+def test_ranks_for_a_column_with_heavy_tails(run, folder, tmp_path):
+    path = tmp_path / "m.safetensors"
+    ended = run("fit", folder / "x.csv", "-o", path, *FAST, "--column", "price=gaussian_ranked")
+    assert ended.code == 0, ended.err
+    parts = run("info", path).json["likelihood"]["parts"]
+    assert [part.get("ranked") for part in parts] == [False, True, None, None]
+    assert run("score", path, folder / "x.csv", "--flag", 0.05).code == 0
+
+
 def test_codes_become_a_table_again(run, folder, model, tmp_path):
     codes, rows = tmp_path / "c.npy", tmp_path / "r.csv"
     assert run("transform", model, folder / "x.csv", "-o", codes).code == 0

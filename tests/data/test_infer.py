@@ -78,6 +78,34 @@ def test_poisson_counts_are_rarely_taken_for_over_dispersed(mean):
     assert names.count("negative_binomial") <= 6
 
 
+def hours(n, seed):
+    """Of work in a week: 40 for every second one, and from 1 to 99."""
+    draws = np.random.default_rng(seed)
+    x = np.where(draws.random(n) < 0.5, 40, draws.normal(40, 17, n).round())
+    return np.r_[1, np.clip(x, 5, 99)][:, None]
+
+
+@pytest.mark.parametrize("n", [3000, 50_000])
+def test_a_few_low_values_make_no_counts(n):
+    x = hours(n, 0)
+    assert x.mean() < 100
+    assert x.var() > 2 * x.mean()
+    assert inferred(x) == "gaussian"
+    # with as many near zero as such counts have, they are
+    assert inferred(np.random.default_rng(0).negative_binomial(2, 2 / 42, (n, 1))) != "gaussian"
+
+
+@pytest.mark.parametrize("mean", [1.0, 5.0, 10.0, 15.0])
+@pytest.mark.parametrize("theta", [0.3, 3.0, 1e6])
+def test_counts_that_come_down_near_zero_are_rarely_refused(mean, theta):
+    draws = np.random.default_rng(3)
+    samples = [draws.negative_binomial(theta, theta / (theta + mean), (400, 1)) for _ in range(60)]
+    near = [x for x in samples if x.min() < 5]
+    assert len(near) >= 5
+    # the index of dispersion may refuse three in a thousand besides
+    assert sum(inferred(x) == "gaussian" for x in near) <= max(2, len(near) // 20)
+
+
 def test_each_column_by_itself():
     n = 2000
     table = np.stack(

@@ -89,6 +89,34 @@ def test_rescaling_costs_the_logarithm():
     assert np.allclose(one.log_slope(x), two.log_slope(1000 * x) + np.log(1000), atol=1e-6)
 
 
+def test_knots_at_the_ends_of_what_a_sample_missed():
+    """The ends lie at their rank among all; the rest is as it was, and nothing gets steeper."""
+    t = fit_quantiles(SAMPLES["normal"])
+    wide = t.reaching(-1e9, 1e300, 10**6)
+    assert wide.x[[0, -1]].tolist() == [-1e9, 1e300]
+    assert wide.forward([-1e9, 1e300]) == pytest.approx(stats.norm.ppf(0.5e-6) * np.array([1, -1]))
+    inside = np.linspace(t.x[0], t.x[-1], 99)[:-1]
+    assert np.array_equal(wide.forward(inside), t.forward(inside))
+    assert wide.log_slope(1e299) < t.log_slope(1e299)
+    low, high = t.x[0], t.x[-1]
+    assert np.array_equal(t.reaching(low, high, 2000).x, t.x)
+
+
+def test_images_keep_their_digits_in_float32():
+    for x in SAMPLES.values():
+        z = fit_quantiles(x).z
+        assert np.array_equal(z, z.astype(np.float32))
+
+
+@pytest.mark.parametrize("x", [5.0, -5.0, 0.0, 1e307, -1e307, 1e-300])
+def test_one_value_is_centred_and_measured_by_its_size(x):
+    t = fit_quantiles([x, x])
+    size = abs(x) or 1.0
+    assert t.forward(x) == 0
+    assert t.forward(x / 2) == pytest.approx(-x / 2 / size)
+    assert t.log_slope(x) == pytest.approx(-np.log(size))
+
+
 def test_missing_values():
     t = fit_quantiles([1.0, np.nan, 2.0, 3.0])
     for each in (t.forward, t.log_slope, t.inverse):

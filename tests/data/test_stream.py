@@ -20,8 +20,11 @@ from isthmus.data import (
     as_matrix,
     as_stream,
     count_held_out,
+    count_rows,
     is_held_out,
+    is_source,
     open_data,
+    read,
     summarise,
     survey,
 )
@@ -198,14 +201,16 @@ def test_a_private_memory_map_keeps_what_was_written(folder, monkeypatch):
         assert all_rows(as_data(mapped))[3, 0] == 99
 
 
-def test_files_are_opened_as_streams_where_they_are_large(folder, monkeypatch):
-    assert isinstance(open_data(folder / "*.parquet"), Stream)
-    assert isinstance(open_data(folder), Stream)
+def test_files_are_opened_as_sources_where_they_are_large(folder, monkeypatch):
+    assert is_source(open_data(folder / "*.parquet"))
+    assert is_source(open_data(folder))
     assert isinstance(open_data(folder / "0.parquet"), pa.Table)
     assert isinstance(open_data(folder / "all.npy"), np.memmap)
     monkeypatch.setattr("isthmus.data.stream.LARGE_BYTES", 100)
-    assert isinstance(open_data(folder / "0.parquet"), Stream)
-    assert isinstance(open_data(folder / "all.npy"), Stream)
+    for name in ("0.parquet", "all.npy"):
+        source = open_data(folder / name)
+        assert count_rows(source) == count_rows(read(folder / name))
+        np.testing.assert_array_equal(all_rows(as_stream(source)), X[: count_rows(source)])
 
 
 @pytest.mark.parametrize("given", [X, X.tolist(), FRAME, table(X), sp.csr_array(X), {"a": 1}, 3])

@@ -56,7 +56,7 @@ def test_results_equal_those_in_memory(fitted, folder):
 
 
 def test_codes_are_written_in_blocks(fitted, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.estimators.outflow.GROUP_CELLS", 500)
+    monkeypatch.setattr("isthmus.data.growing.GROUP_CELLS", 500)
     path = tmp_path / "codes.parquet"
     assert fitted.transform_to(folder, path, score=True) == len(X)
     found = pq.read_table(path)
@@ -125,8 +125,8 @@ def test_refused_at_transform(fitted, folder, tmp_path):
     write(tmp_path / "y.parquet", X[:, :4], NAMES[:4])
     with pytest.raises(InvalidDataError, match="Give the columns that fit saw"):
         fitted.transform(str(tmp_path / "y.parquet"))
-    with pytest.raises(InvalidParameterError, match=r"ending in \.parquet"):
-        fitted.transform_to(folder, tmp_path / "codes.csv")
+    with pytest.raises(InvalidParameterError, match=r"'\.npy' is not known"):
+        fitted.transform_to(folder, tmp_path / "codes.npy")
     with pytest.raises(NotFittedError):
         Autoencoder().transform_to(folder, target)
 

@@ -14,6 +14,7 @@ from isthmus.analysis.pooling import Pooled, pool
 if TYPE_CHECKING:
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
+    from isthmus.analysis.jacobians import jacobian
     from isthmus.analysis.learned import learned
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
@@ -26,6 +27,7 @@ _HOMES = {
         "vector_field",
     ),
     "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
+    "isthmus.analysis.jacobians": ("jacobian",),
     "isthmus.analysis.learned": ("learned",),
     "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
     "isthmus.analysis.tangents": (
@@ -48,6 +50,7 @@ __all__ = [
     "denoising_contractive_gap",
     "energy_difference",
     "flags",
+    "jacobian",
     "learned",
     "local_dimension",
     "p_values",

@@ -168,6 +168,7 @@ def fill(
     generator: torch.Generator,
     *,
     draw: bool,
+    first_row: int = 0,
 ) -> Array:
     """The rows with every missing cell filled in.
 
@@ -177,6 +178,7 @@ def fill(
         spread: From `try_on_hidden`; None to draw from the likelihood alone.
         generator: Of draws and of the order of visits.
         draw: A joint draw of the missing cells; else their means or modes.
+        first_row: What messages call the first row.
 
     Returns:
         Array (n, d) in float64, the observed cells as they were.
@@ -193,7 +195,7 @@ def fill(
         missing = given.isnan()
         z = model.scaled(given).to(dtype)
         z = _table(model, z, missing, spread, generator, draw=draw)
-        _require_finite(z, rows)
+        _require_finite(z, first_row + rows)
         filled = model.unscaled(z.double()).cpu().numpy()
         result[rows] = np.where(missing.cpu().numpy(), filled, x[rows])
     return result

@@ -16,6 +16,7 @@ The *tangents* themselves are singular vectors: of ∂f/∂x the directions in x
 most (Rifai et al., 2011), of ∂r/∂x the directions in which the reconstruction moves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +28,12 @@ from torch import Tensor
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._registry import is_real, is_whole
 from isthmus.analysis.learned import Learned, learned
-from isthmus.derivatives import jacobian
+from isthmus.derivatives import OfFunction, leading_singular
 
 Array = NDArray[Any]
+Function = Callable[[Tensor], Tensor]
 CORRECTIONS = 3
+MOST_ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,24 @@ def tangent_space(
     if of not in ("encoder", "reconstruction"):
         raise InvalidParameterError(f"of must be 'encoder' or 'reconstruction'; got {of!r}.")
     _require_count(k, min(d, units), units, d)
-    function = known.encode if of == "encoder" else known.reconstruct
 
     def leading(x: Tensor) -> tuple[Tensor, Tensor]:
-        left, values, right = torch.linalg.svd(jacobian(function, x), full_matrices=False)
-        directions = right if of == "encoder" else left.mT
-        return directions[:, :k], values[:, :k]
+        if of == "reconstruction":
+            return _moved(known.reconstruct, x, k)
+        values, directions = leading_singular(known.encode, x, k)
+        return directions, values
 
     rows = units if of == "encoder" else d
-    return TangentSpace(*known.over_rows(leading, 3 * rows * d, verbose))
+    return TangentSpace(*known.over_rows(leading, 3 * min(rows, MOST_ROWS_AT_ONCE) * d, verbose))
+
+
+def _moved(function: Function, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k leading left singular vectors of a Jacobian (m, k, d), and singular values (m, k)."""
+    values, directions = leading_singular(function, x, k)
+    images = OfFunction(function, x).push(directions)
+    # of unit length and orthogonal, even where a singular value is next to 0
+    left: Tensor = torch.linalg.qr(images.mT)[0].mT
+    return left, values
 
 
 def local_dimension(
@@ -108,19 +120,27 @@ def local_dimension(
     if not (is_real(threshold) and 0 < threshold < 1):
         raise InvalidParameterError(f"threshold must lie between 0 and 1; got {threshold!r}.")
     known = learned(model, X)
-    cells = 3 * known.model.shape.n_components * known.matrix.n_features
+    narrow = min(known.model.shape.n_components, known.matrix.n_features)
+    cells = 3 * narrow * (known.cells + narrow)
     found = known.over_rows(lambda x: _eigenvalues(known, x), cells, verbose)
     return np.asarray((found > threshold).sum(1), np.intp)
 
 
 def _eigenvalues(known: Learned, x: Tensor) -> Tensor:
     """Real parts of the eigenvalues of ∂r/∂x that can differ from 0, (m, min(k, d))."""
-    inward = jacobian(known.encode, x)
-    outward = jacobian(known.decode, known.encode(x))
-    narrow = inward.shape[1] <= inward.shape[2]
-    product = inward @ outward if narrow else outward @ inward
-    found: Tensor = torch.linalg.eigvals(product).real
+    h = known.encode(x)
+    if h.shape[1] <= x.shape[1]:
+        outward = OfFunction(known.decode, h).push(_every_step(h))
+        moved = OfFunction(known.encode, x).push(outward)
+    else:
+        moved = OfFunction(known.reconstruct, x).push(_every_step(x))
+    found: Tensor = torch.linalg.eigvals(moved).real
     return found
+
+
+def _every_step(x: Tensor) -> Tensor:
+    """A unit step along each axis at every row, (m, d, d)."""
+    return torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
 
 
 def _require_count(k: int, rank: int, units: int, d: int) -> None:
@@ -216,8 +236,7 @@ def _back(known: Learned, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _tangents(known: Learned, x: Tensor, count: int) -> Tensor:
-    left: Tensor = torch.linalg.svd(jacobian(known.reconstruct, x).squeeze(0))[0]
-    return left[:, :count]
+    return _moved(known.reconstruct, x, count)[0].squeeze(0).mT
 
 
 def _require_direction(direction: ArrayLike, n_features: int) -> Array:

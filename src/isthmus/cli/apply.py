@@ -1,14 +1,14 @@
 """Verbs that use a fitted model: ``transform``, ``inverse``, ``sample``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from isthmus._progress import counting
 from isthmus.cli import options
 from isthmus.cli.ending import about
 from isthmus.cli.show import show
 
 if TYPE_CHECKING:
     from isthmus import Autoencoder
-    from isthmus.data import Stream
 
 
 def transform(
@@ -20,40 +20,28 @@ def transform(
 ) -> None:
     """Write the code of each row.
 
-    From large files, folders and patterns to a .parquet file it goes block by block, so that
-    neither need fit in memory.
+    From large files, folders and patterns to a .parquet or .csv file it goes block by block, so
+    that neither need fit in memory.
     """
     from isthmus import load
-    from isthmus.cli.targets import deliver, require_few, require_rows_target
-    from isthmus.data import Stream, open_data
+    from isthmus.cli.targets import deliver, flows, require_few, require_rows_target
+    from isthmus.data import count_rows, open_data
 
     require_rows_target(output)
     estimator = load(model)
     rows = open_data(data, key)
-    require_few(rows.shape[0], output)
+    require_few(count_rows(rows), output)
+    names = list(estimator.get_feature_names_out())
+    if output is not None and flows(rows, output):
+        from isthmus.estimators.outflow import write_codes
+
+        with about(data), counting(not quiet, count_rows(rows)) as tick:
+            n_rows = write_codes(estimator, rows, output, tick=tick)
+        show({"output": output, "rows": n_rows, "row_shape": [len(names)]})
+        return
     with about(data):
-        if isinstance(rows, Stream) and output is not None and _is_parquet(output):
-            show(_stream_codes(estimator, rows, output, quiet))
-            return
         codes = estimator.transform(rows)
-    deliver(codes, output, list(estimator.get_feature_names_out()))
-
-
-def _is_parquet(output: str) -> bool:
-    return output.lower().endswith(".parquet")
-
-
-def _stream_codes(
-    estimator: "Autoencoder", rows: "Stream", output: str, quiet: bool
-) -> dict[str, Any]:
-    from isthmus._progress import counting
-    from isthmus.estimators.outflow import write_codes
-
-    with counting(0 if quiet else 1, rows.shape[0]) as tick:
-        n_rows = write_codes(estimator, rows, output, tick=tick)
-    dtype = "float64" if rows.dtype.itemsize > 4 else "float32"
-    width = len(estimator.get_feature_names_out())
-    return {"output": output, "rows": n_rows, "row_shape": [width], "dtype": dtype}
+    deliver(codes, output, names)
 
 
 def inverse(
@@ -61,20 +49,35 @@ def inverse(
     codes: options.CodeFile,
     output: options.NewRowsOrImages = None,
     key: options.Key = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Decode codes to rows.
 
-    Each row is the expected one for its code, in the units of the data.
+    Each row is the expected one for its code, in the units of the data. From large files, folders
+    and patterns to a .parquet or .csv file it goes block by block.
     """
     from isthmus import load
-    from isthmus.cli.targets import deliver, require_few, require_images, require_rows_target
-    from isthmus.data import read
+    from isthmus.cli.targets import (
+        deliver,
+        flows,
+        require_few,
+        require_images,
+        require_rows_target,
+    )
+    from isthmus.data import count_rows, open_data
 
     require_rows_target(output, images=True)
     estimator = load(model)
     require_images(estimator.row_shape_, output)
-    given = read(codes, key)
-    require_few(given.shape[0], output)
+    given = open_data(codes, key)
+    require_few(count_rows(given), output)
+    if output is not None and flows(given, output):
+        from isthmus.estimators.outflow import write_rows
+
+        with about(codes), counting(not quiet, count_rows(given)) as tick:
+            n_rows = write_rows(estimator, given, output, tick=tick)
+        show({"output": output, "rows": n_rows, "row_shape": list(estimator.row_shape_)})
+        return
     with about(codes):
         rows = estimator.inverse_transform(given)
     deliver(rows, output, feature_names(estimator))

@@ -83,7 +83,7 @@ def _fit_and_save(
     estimator: "Autoencoder", data: Path, key: str | None, output: str
 ) -> dict[str, Any]:
     from isthmus import save
-    from isthmus.data import open_data
+    from isthmus.data import count_rows, open_data
 
     rows = open_data(data, key)
     began = time.perf_counter()
@@ -97,7 +97,7 @@ def _fit_and_save(
     return {
         "model": output,
         "likelihood": estimator.likelihood_,
-        "rows": rows.shape[0],
+        "rows": count_rows(rows),
         "columns": estimator.n_features_in_,
         "n_components": estimator.n_components,
         "parameters": sum(weight.numel() for weight in estimator.model_.parameters()),

@@ -1,8 +1,8 @@
 """The verb ``impute``: missing cells filled in."""
 
 from pathlib import Path
-from typing import Any
 
+from isthmus._progress import counting
 from isthmus.cli import options
 from isthmus.cli.ending import about
 from isthmus.cli.show import show
@@ -15,45 +15,54 @@ def impute(
     n_draws: options.NDraws = None,
     random_state: options.Seed = None,
     key: options.Key = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fill in missing cells.
 
     Observed cells stay as they are. Best from a model that was fitted with
-    --corruption masking:0.25:true:hidden.
+    --corruption masking:0.25:true:hidden. From large files, folders and patterns to a .parquet or
+    .csv file it goes block by block.
     """
     from isthmus import load
+    from isthmus._random import draw_seed
     from isthmus.cli.targets import require_rows_target, write_rows
-    from isthmus.data import read
+    from isthmus.data import count_rows, is_source, open_data
+    from isthmus.estimators.outflow import count_holes, numbered, write_filled
+    from isthmus.estimators.resolve import whole
 
     require_rows_target(output)
     estimator = load(model)
-    rows = read(data, key)
-    with about(data):
-        filled = estimator.impute(rows, n_draws, random_state)
-    draws = [filled] if n_draws is None else filled
-    outputs = [output] if n_draws is None else [_numbered(output, i + 1) for i in range(n_draws)]
-    for each, path in zip(draws, outputs, strict=True):
-        write_rows(each, path, None)
+    if n_draws is not None:
+        whole("n_draws", n_draws, 1)
+    rows = open_data(data, key)
+    outputs = numbered(output, n_draws)
+    if is_source(rows):
+        _require_growing(output)
+        seed = draw_seed(estimator.random_state if random_state is None else random_state)
+        with about(data), counting(not quiet, count_rows(rows)) as tick:
+            n_rows, n_filled = write_filled(estimator, rows, outputs, n_draws, seed, tick)
+    else:
+        with about(data):
+            filled = estimator.impute(rows, n_draws, random_state)
+        for each, path in zip([filled] if n_draws is None else filled, outputs, strict=True):
+            write_rows(each, path, None)
+        n_rows, n_filled = rows.shape[0], count_holes(rows)
     show(
         {
             "output": outputs[0] if n_draws is None else outputs,
-            "rows": rows.shape[0],
+            "rows": n_rows,
             "columns": estimator.n_features_in_,
-            "filled": _count_missing(rows),
+            "filled": n_filled,
         }
     )
 
 
-def _numbered(output: str, number: int) -> str:
-    path = Path(output)
-    return str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+def _require_growing(output: str) -> None:
+    from isthmus._errors import InvalidParameterError
+    from isthmus.data.growing import GROWING
 
-
-def _count_missing(rows: Any) -> int:
-    import numpy as np
-
-    if hasattr(rows, "column_names"):
-        from isthmus.data.opening import open_table
-
-        return sum(int(cells.missing.sum()) for cells in open_table(rows))
-    return int(np.isnan(np.asarray(rows, dtype=float)).sum())
+    if Path(output).suffix.lower() not in GROWING:
+        raise InvalidParameterError(
+            f"{output} can't be written block by block, as data of this size are; give a file "
+            f"ending in {' or '.join(GROWING)}."
+        )

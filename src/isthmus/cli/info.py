@@ -5,28 +5,27 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from isthmus._progress import counting
 from isthmus.cli import options
 from isthmus.cli.show import show
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from isthmus.data import Schema
 
-    from isthmus.data import Column, Matrix, Schema
-
-MOST_NAMED = 20
 MOST_LINES = 50
 LOG_WIDTH = 160
 
 
-def info(path: options.AnyFile, key: options.Key = None) -> None:
+def info(path: options.AnyFile, key: options.Key = None, quiet: options.Quiet = False) -> None:
     """Describe a model or data.
 
     Of a model: its format, parts, sizes and training. Of data: rows, columns, type, range,
     constant columns, missing values, and the likelihood that `fit` would choose. A table with
-    names is also printed column by column on standard error: kind, likelihood and why.
+    names is also printed column by column on standard error: kind, likelihood and why. Large
+    files, folders and patterns are read once, block by block.
     """
     if path.suffix.lower() != ".safetensors":
-        show(_describe(path, key))
+        show(_describe(path, key, quiet))
         return
     if key is not None:
         raise typer.BadParameter(f"--key is for an .npz file, and {path} is a model's.")
@@ -66,61 +65,18 @@ def describe_model(path: Path) -> dict[str, Any]:
         raise FileFormatError(f"{path} has a card without {error}.") from error
 
 
-def _describe(path: Path, key: str | None) -> dict[str, Any]:
+def _describe(path: Path, key: str | None, quiet: bool) -> dict[str, Any]:
+    from isthmus.cli.described import describe
     from isthmus.cli.ending import about
-    from isthmus.data import as_matrix, read
+    from isthmus.data import count_rows, is_source, open_data
+    from isthmus.data.sources import all_pieces
 
-    rows = read(path, key)
-    with about(path):
-        if hasattr(rows, "schema"):
-            return {"data": str(path), **describe_table(rows)}
-        return {"data": str(path), **describe_data(as_matrix(rows))}
-
-
-def describe_table(table: "pa.Table") -> dict[str, Any]:
-    """Sizes and the schema of a table, which is also printed on standard error.
-
-    A table of numbers is described as data besides; it has no schema if a value is infinite.
-    """
-    from isthmus.data import SchemaBuilder, as_matrix
-
-    found: dict[str, Any] = {}
-    if _all_numbers(table):
-        found = describe_data(as_matrix(table))
-        if found["infinite_values"]:
-            return {**found, "schema": None}
-    schema = SchemaBuilder().add(table).describe()
-    print_schema(schema)
-    rest = {
-        "rows": table.num_rows,
-        "columns": len(schema),
-        "names": schema.names[:MOST_NAMED],
-        "missing_values": sum(column.stats.missing for column in schema),
-        "likelihood": "columns",
-    }
-    return {**rest, **found, "schema": [_column(column) for column in schema]}
-
-
-def _all_numbers(table: "pa.Table") -> bool:
-    from pyarrow import types
-
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
-    kinds = table.schema.types
-    return all(types.is_null(kind) or any(test(kind) for test in tests) for kind in kinds)
-
-
-def _column(column: "Column") -> dict[str, Any]:
-    """One column of a schema, without more than the first of its levels."""
-    stats = vars(column.stats)
-    return {
-        "name": column.name,
-        "kind": column.kind,
-        "likelihood": column.likelihood,
-        "type": column.dtype,
-        **(stats if not column.coded else {name: stats[name] for name in ("observed", "missing")}),
-        "levels": {"count": len(column.levels), "first": column.levels[:MOST_NAMED]},
-        "reason": column.reason,
-    }
+    rows = open_data(path, key)
+    with about(path), counting(not quiet, count_rows(rows)) as tick:
+        record, schema = describe(lambda: all_pieces(rows) if is_source(rows) else [rows], tick)
+    if schema is not None:
+        print_schema(schema)
+    return {"data": str(path), **record}
 
 
 def print_schema(schema: "Schema") -> None:
@@ -145,43 +101,3 @@ def _plain_text(words: str) -> Any:
     from rich.text import Text
 
     return Text(words)  # names and levels may hold what looks like markup
-
-
-def describe_data(matrix: "Matrix") -> dict[str, Any]:
-    """Sizes, type, range and kind of data, in their own units."""
-    import numpy as np
-
-    from isthmus.data import infer_likelihood, summarise
-
-    d = matrix.n_features
-    missing, infinite = np.zeros(d, np.int64), np.zeros(d, np.int64)
-    low, high = np.full(d, np.nan), np.full(d, np.nan)
-    for _, block in matrix.blocks(np.float64):
-        missing += np.isnan(block).sum(0)
-        infinite += np.isinf(block).sum(0)
-        low, high = np.fmin(low, np.fmin.reduce(block)), np.fmax(high, np.fmax.reduce(block))
-    summary = None if missing.any() or infinite.any() else summarise(matrix)
-    return {
-        "rows": len(matrix),
-        "columns": d,
-        "row_shape": matrix.row_shape,
-        "names": None if matrix.names is None else matrix.names[:MOST_NAMED],
-        "dtype": matrix.dtype,
-        "sparse": matrix.is_sparse,
-        "bytes": matrix.nbytes,
-        "minimum": np.fmin.reduce(low),
-        "maximum": np.fmax.reduce(high),
-        "constant_columns": _named(matrix, low == high if summary is None else summary.constant),
-        "missing_values": int(missing.sum()),
-        "missing_columns": _named(matrix, missing > 0),
-        "infinite_values": int(infinite.sum()),
-        "infinite_columns": _named(matrix, infinite > 0),
-        "likelihood": None if summary is None else infer_likelihood(matrix, summary),
-    }
-
-
-def _named(matrix: "Matrix", chosen: Any) -> dict[str, Any]:
-    """How many columns are chosen, and the names or positions of the first ones."""
-    columns = [int(column) for column in chosen.nonzero()[0][:MOST_NAMED]]
-    names = columns if matrix.names is None else [matrix.names[column] for column in columns]
-    return {"count": int(chosen.sum()), "first": names}

@@ -1,9 +1,13 @@
-"""Verbs that judge rows: ``score``, with p-values and reasons if wanted."""
+"""Verbs that judge rows: ``score``, with p-values and reasons if wanted.
 
-import math
+Rows go by in blocks: what is said of each is written at once, and of all of them little is kept.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from isthmus._progress import counting
 from isthmus.cli import options
 from isthmus.cli.apply import feature_names
 from isthmus.cli.ending import about
@@ -14,8 +18,9 @@ if TYPE_CHECKING:
 
     from isthmus import Autoencoder
 
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 N_REASONS = 3
+
+Judge = Callable[[Any, Any], "pa.Table"]
 
 
 def score(
@@ -25,6 +30,7 @@ def score(
     by_feature: options.ByFeature = False,
     flag: options.Flag = None,
     key: options.Key = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Score rows by their log-likelihood.
 
@@ -32,103 +38,113 @@ def score(
     bound. Nats and bits per dimension are of the negative log-likelihood, where lower is better.
     With -o the score of each row is written; with --by-feature, each feature's part of it; with
     --flag, the p-value of each row among rows that `fit` held out, whether it is flagged, and
-    the three columns that explain it.
+    the three columns that explain it, followed with --by-feature by each feature's part.
     """
     from isthmus import load
-    from isthmus.cli.targets import MOST_PRINTED, require_rows_target, write_rows
-    from isthmus.data import open_data
+    from isthmus.cli.scores import Oddest, Scores
+    from isthmus.cli.targets import require_rows_target
+    from isthmus.data import count_rows, open_data
 
     require_rows_target(output)
-    if flag is not None:
-        flag_rows(model, data, output, flag, key)
-        return
+    _require_table(output, flag)
     estimator = load(model)
+    judge = None if flag is None else _judge(estimator, flag, by_feature)
     rows = open_data(data, key)
-    with about(data):
-        parts = estimator.score_features(rows) if by_feature else None
-        scores = estimator.score_samples(rows) if parts is None else parts.sum(1)
-    record = score_summary(scores, estimator.n_features_in_)
-    names = feature_names(estimator)
-    if parts is not None:
-        by_name = names or [str(column) for column in range(parts.shape[1])]
-        record["features"] = dict(zip(by_name, parts.mean(0, dtype="float64"), strict=True))
+    scores, oddest = Scores(), Oddest()
+    with (
+        about(data),
+        counting(not quiet, count_rows(rows)) as tick,
+        _writing(output, _names(estimator, by_feature)) as add,
+    ):
+        for block in _blocks(estimator, rows, in_parts=by_feature or flag is not None):
+            each = scores.add(block)
+            if judge is None:
+                add(block)
+            else:
+                table = judge(each, block)
+                oddest.add(table)
+                add(table)
+            tick(len(block))
+    record = scores.summary(estimator.n_features_in_)
+    if by_feature:
+        record["features"] = scores.features(_names(estimator, by_feature))
+    if flag is not None:
+        reference = len(estimator._reference())
+        record |= {"level": flag, "reference_rows": reference, "flagged": oddest.count}
     if output is not None:
-        write_rows(*((scores, output, ["score"]) if parts is None else (parts, output, names)))
         record = {"output": output, **record}
-    elif len(scores) <= MOST_PRINTED:
-        record["scores"] = scores
-        if parts is not None:
-            record["feature_scores"] = parts
+    elif flag is not None:
+        record["rows_flagged"] = oddest.rows
+    elif scores.few is not None:
+        record["scores"] = scores.few.sum(1) if by_feature else scores.few
+        record |= {"feature_scores": scores.few} if by_feature else {}
     show(record)
 
 
-def flag_rows(model: Path, data: Path, output: str | None, level: float, key: str | None) -> None:
-    """Scores, p-values, flags and reasons of rows; what is flagged is shown, all is written."""
-    from isthmus import analysis, load
-    from isthmus.cli.targets import write_rows
-    from isthmus.data import open_data
+def _require_table(output: str | None, flag: float | None) -> None:
+    from isthmus._errors import InvalidParameterError
+    from isthmus.data.files import TABLE_WRITERS
 
-    estimator = load(model)
-    rows = open_data(data, key)
-    with about(data):
-        reference = estimator._reference()
-        parts = estimator.score_features(rows)
-    scores = parts.sum(1)
-    p = analysis.p_values(scores, reference.sum(1, dtype="float64"))
-    flagged = analysis.flags(p, level)
-    odd = analysis.reasons(parts, reference, N_REASONS)
-    table = _judged(estimator, scores, p, flagged, odd)
-    record = {
-        **score_summary(scores, estimator.n_features_in_),
-        "level": level,
-        "reference_rows": len(reference),
-        "flagged": int(flagged.sum()),
-    }
-    if output is None:
-        show({**record, "rows_flagged": _shown(table)})
-    else:
-        write_rows(table, output, None)
-        show({"output": output, **record})
+    if flag is None:
+        return
+    if not 0 < flag < 1:
+        raise InvalidParameterError(f"--flag {flag:g}: the level must lie between 0 and 1.")
+    if output is not None and Path(output).suffix.lower() not in TABLE_WRITERS:
+        raise InvalidParameterError(
+            f"{output} has no place for the names that --flag writes; give a file ending in "
+            f"{', '.join(TABLE_WRITERS)}."
+        )
 
 
-def _judged(estimator: "Autoencoder", scores: Any, p: Any, flagged: Any, odd: Any) -> "pa.Table":
+def _names(estimator: "Autoencoder", by_feature: bool) -> list[str]:
+    if not by_feature:
+        return ["score"]
+    return feature_names(estimator) or [str(j) for j in range(estimator.n_features_in_)]
+
+
+def _blocks(estimator: "Autoencoder", rows: Any, *, in_parts: bool) -> Iterator[Any]:
+    """Scores (m,), or (m, d) where their parts are wanted.
+
+    Many at once: the reference scores are put in order for each group of rows.
+    """
+    from isthmus.estimators.outflow import grouped, score_blocks
+
+    return grouped(score_blocks(estimator, rows, by_feature=in_parts))
+
+
+def _writing(output: str | None, names: list[str]) -> Any:
+    """A context with a function that adds a block, or a table, to the output, if there is one."""
+    from contextlib import nullcontext
+
+    from isthmus.cli.targets import growing_rows
+
+    return nullcontext(lambda block: None) if output is None else growing_rows(output, names)
+
+
+def _judge(estimator: "Autoencoder", level: float, by_feature: bool) -> Judge:
+    """From scores (m,) and their parts (m, d) to what is said of each row."""
     import numpy as np
     import pyarrow as pa
 
-    names = feature_names(estimator) or [str(j) for j in range(estimator.n_features_in_)]
-    columns: dict[str, Any] = {"score": scores, "p_value": p, "flagged": flagged}
+    from isthmus import analysis
+
+    reference = estimator._reference()
+    whole = reference.sum(1, dtype="float64")
+    names = _names(estimator, by_feature=True)
     known = np.array(names, dtype=object)
-    for place in range(odd.shape[1]):
-        pairs = zip(known[odd[:, place]], flagged, strict=True)
-        named = [name if is_odd else None for name, is_odd in pairs]
-        columns[f"reason_{place + 1}"] = pa.array(named, pa.string())
-    return pa.table(columns)
 
+    def judge(scores: Any, parts: Any) -> "pa.Table":
+        p = analysis.p_values(scores, whole)
+        flagged = analysis.flags(p, level)
+        odd = analysis.reasons(parts, reference, N_REASONS)
+        columns: dict[str, Any] = {"score": scores, "p_value": p, "flagged": flagged}
+        for place in range(odd.shape[1]):
+            columns[f"reason_{place + 1}"] = pa.array(
+                known[odd[:, place]], pa.string(), mask=~flagged
+            )
+        if by_feature:
+            # a column may be called score itself
+            columns |= {f"{name}_nats": part for name, part in zip(names, parts.T, strict=True)}
+        return pa.table(columns)
 
-def _shown(table: "pa.Table") -> list[dict[str, Any]]:
-    """The most unusual ones of the flagged rows, with their numbers."""
-    from isthmus.cli.targets import MOST_PRINTED
-
-    every = [{"row": row, **record} for row, record in enumerate(table.to_pylist())]
-    flagged = sorted((each for each in every if each.pop("flagged")), key=lambda e: e["p_value"])
-    return flagged[:MOST_PRINTED]
-
-
-def score_summary(scores: Any, n_features: int) -> dict[str, Any]:
-    """Mean, range and quantiles of scores in nats per row; per dimension of −log p."""
-    import numpy as np
-
-    mean = float(np.mean(scores, dtype=np.float64))
-    quantiles = np.quantile(scores.astype(np.float64), QUANTILES)
-    return {
-        "rows": len(scores),
-        "columns": n_features,
-        "mean": mean,
-        "nats_per_dimension": -mean / n_features,
-        "bits_per_dimension": -mean / n_features / math.log(2),
-        "minimum": scores.min(),
-        "maximum": scores.max(),
-        "quantiles": {
-            f"{level:g}": value for level, value in zip(QUANTILES, quantiles, strict=True)
-        },
-    }
+    return judge

@@ -6,13 +6,16 @@ keeps their shape; a folder, named with a slash at its end, gets them as PNG fil
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus.cli.show import show
-from isthmus.data.files import TABLES, WRITERS, write, write_table
+from isthmus.data import is_source
+from isthmus.data.files import TABLE_WRITERS, TABLES, WRITERS, write, write_table
+from isthmus.data.growing import GROWING, growing
 
 MOST_PRINTED = 20
 MODEL = ".safetensors"
@@ -78,13 +81,18 @@ def _require_place(path: Path) -> None:
         )
 
 
-def require_few(n_rows: int, output: str | None) -> None:
+def flows(rows: Any, output: str) -> bool:
+    """Whether results go to the file block by block: from large data to a file that grows."""
+    return is_source(rows) and Path(output).suffix.lower() in GROWING
+
+
+def require_few(n_rows: int | None, output: str | None) -> None:
     """Refuse to print many rows.
 
     Raises:
         InvalidParameterError: More rows than standard output should hold.
     """
-    if output is None and n_rows > MOST_PRINTED:
+    if output is None and n_rows is not None and n_rows > MOST_PRINTED:
         raise InvalidParameterError(
             f"{n_rows} rows are too many to print (at most {MOST_PRINTED}); give a file for them "
             "with -o."
@@ -118,6 +126,39 @@ def _printable(table: Any) -> list[list[Any]]:
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     plain = (str, int, float, bool, type(None))
     return [[cell if isinstance(cell, plain) else str(cell) for cell in row] for row in rows]
+
+
+@contextmanager
+def growing_rows(output: str, names: Sequence[str]) -> Iterator[Callable[[Any], None]]:
+    """A function that adds rows to a file: block by block where it can grow.
+
+    Args:
+        output: A file.
+        names: The columns'.
+
+    Yields:
+        A function of an array (m,) or (m, k), or of an Arrow table.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    import numpy as np
+
+    from isthmus.estimators.outflow import as_table
+
+    if Path(output).suffix.lower() not in TABLE_WRITERS:
+        waiting: list[Any] = []
+        yield waiting.append
+        write_rows(np.concatenate(waiting), output, names)
+        return
+    with growing(output) as add:
+
+        def add_rows(rows: Any) -> None:
+            if not hasattr(rows, "column_names"):
+                rows = as_table(rows.reshape(len(rows), -1), list(names))
+            add(rows)
+
+        yield add_rows
 
 
 def write_rows(rows: Any, output: str, names: Sequence[str] | None) -> None:

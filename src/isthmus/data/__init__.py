@@ -13,7 +13,7 @@
 | `fit_quantiles` | a column with heavy tails as a normal one |
 | `survey` | the summary and a sample of rows, in one pass |
 | `read`, `write` | NPY, NPZ, CSV, Parquet, Feather, folders of images |
-| `open_data` | the same, but a stream where the file is large |
+| `open_data` | the same, but a `Source` of parts where the file is large |
 
 This room never imports torch, so that stores, searches and the command line start without it.
 """
@@ -26,6 +26,7 @@ from isthmus.data.infer_schema import SchemaBuilder, infer_schema
 from isthmus.data.matrix import Matrix, check_finite
 from isthmus.data.quantiles import Quantiles, fit_quantiles
 from isthmus.data.schema import Column, Schema
+from isthmus.data.sources import Source, count_rows, is_source
 from isthmus.data.stream import (
     Data,
     Stream,
@@ -46,6 +47,7 @@ __all__ = [
     "Quantiles",
     "Schema",
     "SchemaBuilder",
+    "Source",
     "Stream",
     "Summary",
     "Unseen",
@@ -54,6 +56,7 @@ __all__ = [
     "as_stream",
     "check_finite",
     "count_held_out",
+    "count_rows",
     "decode",
     "encode",
     "encode_part",
@@ -63,6 +66,7 @@ __all__ = [
     "infer_likelihood",
     "infer_schema",
     "is_held_out",
+    "is_source",
     "open_data",
     "pixel_divisor",
     "read",

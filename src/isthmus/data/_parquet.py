@@ -30,11 +30,13 @@ class ParquetSource:
     def __init__(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> None:
         self._footers = {path: _footer(path) for path in paths}
         first = paths[0]
-        fields = _fields(self._footers[first])
+        fields = _fields(first, self._footers[first])
         self.columns = list(fields if columns is None else columns)
         wanted = {name: fields.get(name) for name in self.columns}
         for path in paths:
-            _require_columns(path, _fields(self._footers[path]), wanted, first, columns is None)
+            _require_columns(
+                path, _fields(path, self._footers[path]), wanted, first, columns is None
+            )
         groups = [
             (path, group, footer.row_group(group).num_rows)
             for path, footer in self._footers.items()
@@ -70,6 +72,28 @@ class ParquetSource:
             pa.default_memory_pool().release_unused()
 
 
+def read_parquet(path: Path) -> Any:
+    """A single file as an Arrow table: no guess of a dataset from the names of its folders.
+
+    Raises:
+        FileFormatError: It is cut off or damaged, from which row group on.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    footer = _footer(path)
+    with parquet.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
+        try:
+            return file.read()
+        except (OSError, pa.ArrowException):
+            for group in range(footer.num_row_groups):
+                try:
+                    file.read_row_group(group)
+                except (OSError, pa.ArrowException) as error:
+                    _refuse_group(path, group, error)
+            raise
+
+
 def _refuse_group(path: Any, group: Any, error: Exception) -> NoReturn:
     raise FileFormatError(
         f"Row group {group} of {path} can't be read: the file is cut off or damaged "
@@ -102,8 +126,13 @@ def reason(error: Exception) -> str:
     return " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
 
 
-def _fields(footer: Any) -> dict[str, Any]:
+def _fields(path: Path, footer: Any) -> dict[str, Any]:
     schema = footer.schema.to_arrow_schema()
+    if len(set(schema.names)) < len(schema.names):
+        twice = next(name for name in schema.names if schema.names.count(name) > 1)
+        raise InvalidDataError(
+            f"Two columns of {path} have the same name ({twice!r}); rename one."
+        )
     return dict(zip(schema.names, schema.types, strict=True))
 
 

@@ -55,6 +55,7 @@ _COUNT = "counts 0, 1, 2, …"
 _UNIT = "numbers in [0, 1]"
 CLAIMS: dict[str, Claim] = {
     "gaussian": Claim(None, "gaussian", _NUMBER, _any),
+    "gaussian_ranked": Claim(None, "gaussian_ranked", _NUMBER, _any),
     "laplace": Claim(None, "laplace", _NUMBER, _any),
     "student_t": Claim(None, "student_t", _NUMBER, _any),
     "bernoulli": Claim("binary", "bernoulli", "0 and 1", lambda x: (x == 0) | (x == 1)),

@@ -54,7 +54,10 @@ def decode(values: Any, schema: Schema, like: Any) -> Any:
         return _array(chosen, np.asarray(getattr(like, "values", like)))
     arrays = [_arrow(column, x, table.reader(place)) for column, x, place in chosen]
     if isinstance(like, pa.RecordBatch | pa.Table):
-        fields = [like.schema.field(place) for _, _, place in chosen]
+        fields = [
+            _with_type(like.schema.field(place), array)
+            for (_, _, place), array in zip(chosen, arrays, strict=True)
+        ]
         made = pa.Table.from_arrays(arrays, schema=pa.schema(fields, like.schema.metadata))
         return made if isinstance(like, pa.Table) else made.to_batches()[0]
     if hasattr(like, "isetitem"):
@@ -63,7 +66,13 @@ def decode(values: Any, schema: Schema, like: Any) -> Any:
     frame = type(like)(pa.table(arrays, names=names))
     # one by one: in a mapping of names "*" would mean all columns
     columns = zip(frame.get_columns(), names, strict=True)
-    return type(like)([column.cast(like.schema[name]) for column, name in columns])
+    untyped = [str(like.schema[name]) == "Null" for name in names]
+    return type(like)(
+        [
+            c if free else c.cast(like.schema[name])
+            for (c, name), free in zip(columns, untyped, strict=True)
+        ]
+    )
 
 
 def fill_missing(frame: Any, values: Any, schema: Schema) -> Any:
@@ -148,7 +157,7 @@ def _arrow(column: Column, x: Floats, cells: Cells) -> Any:
     if not column.stats.observed:
         return pa.nulls(len(x), target or pa.null())
     if not column.coded:
-        return _typed(_rounded(column, x), target)
+        return _typed(_rounded(column, x), target or own_type(column))
     texts = _texts(column, x)
     if target is None or cells.family == "mixed":
         return texts
@@ -156,6 +165,20 @@ def _arrow(column: Column, x: Floats, cells: Cells) -> Any:
         return texts.cast(target) if pt.is_large_string(target) else _typed_texts(texts, target)
     found = _typed_texts(texts, target.value_type).dictionary_encode()
     return found.cast(pa.dictionary(target.index_type, target.value_type))
+
+
+def own_type(column: Column) -> Any:
+    """The Arrow type of a column whose cells say nothing of it."""
+    types = {"text": pa.string(), "bool": pa.bool_(), "date": pa.timestamp("us")}
+    types["duration"] = pa.duration("us")
+    if column.family == "number" and column.integral and column.kind != "ordinal":
+        return pa.int64()
+    return types.get(column.family, pa.float64())
+
+
+def _with_type(field: Any, array: Any) -> Any:
+    """A field of the user's table; of a column without a type, that of the cells it now has."""
+    return field.with_type(array.type) if pt.is_null(field.type) else field
 
 
 def _typed_texts(texts: Any, target: Any) -> Any:
@@ -285,10 +308,12 @@ def _filled_array(
 def _filled_frame(frame: Any, made: Any, pairs: dict[int, tuple[int, Bools]]) -> Any:
     """``frame`` with the missing cells of some columns taken from the columns of ``made``."""
     if isinstance(frame, pa.RecordBatch | pa.Table):
-        columns = list(frame.columns)
+        columns, fields = list(frame.columns), list(frame.schema)
         for place, (k, missing) in pairs.items():
             columns[place] = _merged(columns[place], made.column(k), missing)
-        return type(frame).from_arrays(columns, schema=frame.schema)
+            fields[place] = _with_type(fields[place], columns[place])
+        schema = pa.schema(fields, frame.schema.metadata)
+        return type(frame).from_arrays(columns, schema=schema)
     if hasattr(frame, "isetitem"):
         filled = frame.copy()
         for place, (k, missing) in pairs.items():
@@ -296,13 +321,16 @@ def _filled_frame(frame: Any, made: Any, pairs: dict[int, tuple[int, Bools]]) ->
         return filled
     columns = frame.get_columns()
     for place, (k, missing) in pairs.items():
-        series = columns[place]
-        columns[place] = made.to_series(k).zip_with(type(series)(missing), series)
+        series, filled = columns[place], made.to_series(k)
+        untyped = str(series.dtype) == "Null"
+        columns[place] = filled if untyped else filled.zip_with(type(series)(missing), series)
     return type(frame)(columns)
 
 
 def _merged(given: Any, made: Any, missing: Bools) -> Any:
     """Arrow cells of ``made`` where missing, else those given, whatever their type."""
+    if pt.is_null(given.type):
+        return made
     both = pa.chunked_array([*_chunks(given), *_chunks(made)]).unify_dictionaries()
     n = len(missing)
     chosen = np.arange(n) + np.where(missing, n, 0)

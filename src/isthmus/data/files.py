@@ -36,6 +36,7 @@ from isthmus._errors import (
 from isthmus._files import atomic_write
 from isthmus.data._archives import read_npz
 from isthmus.data._images import read_images
+from isthmus.data._parquet import read_parquet
 
 PathLike = str | os.PathLike[str]
 
@@ -62,7 +63,7 @@ def read(path: PathLike, key: str | None = None) -> Any:
     if path.is_dir():
         _no_key(path, key)
         return read_images(path)
-    reader = READERS[_ending(path, READERS, "read")]
+    reader = READERS[known_ending(path, READERS, "read")]
     if path.stat().st_size == 0:
         raise InvalidDataError(f"The file {path} is empty (0 bytes).")
     if reader is not read_npz:
@@ -98,7 +99,7 @@ def write(path: PathLike, array: Any, names: Sequence[str] | None = None) -> Non
         OSError: The disk refuses. The old file, if any, is untouched.
     """
     path = Path(path)
-    writer = WRITERS[_ending(path, WRITERS, "written")]
+    writer = WRITERS[known_ending(path, WRITERS, "written")]
     if sp.issparse(array):
         _write_sparse(path, array)
         return
@@ -125,12 +126,17 @@ def write_table(path: PathLike, table: Any) -> None:
         OSError: The disk refuses. The old file, if any, is untouched.
     """
     path = Path(path)
-    writer = TABLE_WRITERS[_ending(path, TABLE_WRITERS, "written as a table")]
+    writer = TABLE_WRITERS[known_ending(path, TABLE_WRITERS, "written as a table")]
     with atomic_write(path) as temporary:
         writer(table, temporary)
 
 
-def _ending(path: Path, known: dict[str, Any], verb: str) -> str:
+def known_ending(path: Path, known: dict[str, Any], verb: str) -> str:
+    """The ending of a name in small letters.
+
+    Raises:
+        InvalidParameterError: It is not one of those known.
+    """
     ending = path.suffix.lower()
     if ending not in known:
         folder = ", and folders of images" if known is READERS else ""
@@ -215,14 +221,6 @@ def _is_data(fields: list[str]) -> bool:
     return bool(filled) and not counted
 
 
-def _read_parquet(path: Path) -> Any:
-    from pyarrow import parquet
-
-    # a single file: no guess of a dataset from the names of its folders
-    with parquet.ParquetFile(path) as file:
-        return file.read()
-
-
 def _read_arrow(path: Path) -> Any:
     import pyarrow as pa
 
@@ -292,7 +290,7 @@ READERS: dict[str, Callable[..., Any]] = {
     ".npy": _read_npy,
     ".npz": read_npz,
     ".csv": _read_csv,
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
     ".feather": _read_arrow,
     ".arrow": _read_arrow,
 }

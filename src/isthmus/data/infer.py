@@ -16,8 +16,11 @@ would serve them badly. Columns are taken for **counts** when
 
 1. every value is an integer ≥ 0;
 2. they come down near zero and are not large: the smallest value is below 5 and the mean below
-   100. This must hold for nine in ten of the columns that vary;
-3. they vary about as much as a Poisson or more. The index of dispersion, variance / mean, averaged
+   100. This must hold for nine in ten of the columns that vary, and so must
+3. such counts come down as far. Of n counts with this mean and variance n P(x ≤ smallest) are
+   expected there; where that is less than 0.01, a few stray low values hide a column that lies
+   around its mean (hours of work in a week: 40, and for one in ten thousand 1);
+4. they vary about as much as a Poisson or more. The index of dispersion, variance / mean, averaged
    over columns, is not below 0.7 and below 1 by more than three standard errors. (Ratings of 1 to
    5 and numbers of rooms fail this.)
 
@@ -30,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betainc, gammaincc
 
 from isthmus.data.summary import Summary
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
 SMALL = 5
 LARGE_MEAN = 100.0
+STRAY = 0.01
 UNDER_DISPERSED = 0.7
 OVER_DISPERSED = 1.1
 
@@ -119,12 +124,28 @@ def count_family(summary: Summary, columns: NDArray[np.intp]) -> str:
     """Poisson, negative binomial or neither, for columns that vary and hold integers ≥ 0."""
     low, mean = summary.minimum[columns], summary.mean[columns]
     near_zero = (low < SMALL) & (mean < LARGE_MEAN)
+    near_zero[near_zero] = _expected_as_low(summary, columns[near_zero]) >= STRAY
     if not len(columns) or near_zero.mean() < 0.9:
         return "gaussian"
     dispersion, error = _dispersion(summary, columns[near_zero])
     if dispersion < min(UNDER_DISPERSED, 1 - 3 * error):
         return "gaussian"
     return "negative_binomial" if dispersion > max(OVER_DISPERSED, 1 + 3 * error) else "poisson"
+
+
+def _expected_as_low(summary: Summary, columns: NDArray[Any]) -> NDArray[np.float64]:
+    """How many of n counts with a column's mean and variance lie at or below its smallest value.
+
+    They are negative binomial, with θ = mean² / (variance − mean), or Poisson if that is none.
+    """
+    low, mean = summary.minimum[columns], summary.mean[columns]
+    excess = np.square(summary.std[columns]) - mean
+    over = excess > 0
+    theta = np.square(mean) / np.where(over, excess, 1.0)
+    below = np.where(
+        over, betainc(theta, low + 1, theta / (theta + mean)), gammaincc(low + 1, mean)
+    )
+    return np.asarray(summary.n_observed[columns] * below)
 
 
 def _dispersion(summary: Summary, columns: NDArray[Any]) -> tuple[float, float]:

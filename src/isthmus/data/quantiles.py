@@ -76,6 +76,25 @@ class Quantiles:
         slopes = np.log(np.diff(self.z)) - np.log(np.diff(self.x))
         return np.where(np.isnan(x), np.nan, slopes[_segment(x, self.x)])
 
+    def reaching(self, low: float, high: float, n: int) -> "Quantiles":
+        """The map with a knot at each end of the whole column, where it was fitted to a sample.
+
+        It is set at the rank of the largest of n, and only where the last line would go beyond
+        that: so one far value among many that were not looked at costs what its rank does.
+
+        Args:
+            low: The smallest of all values.
+            high: The largest.
+            n: How many there are.
+        """
+        x, z, end = self.x, self.z, _end(max(n, 1))
+        top, bottom = max(end, z[-1] + CLOSE), min(-end, z[0] - CLOSE)
+        if self.forward(high) > top:
+            x, z = np.append(x, high), np.append(z, top)
+        if self.forward(low) < bottom:
+            x, z = np.append(low, x), np.append(bottom, z)
+        return Quantiles(x, _short(z))
+
     def card(self) -> dict[str, list[float]]:
         """The map as plain JSON."""
         return {"x": self.x.tolist(), "z": self.z.tolist()}
@@ -107,7 +126,7 @@ def fit_quantiles(x: ArrayLike, n_knots: int = KNOTS) -> Quantiles:
         n_knots: At most so many knots, 2 or more.
 
     Returns:
-        The map. Of a column with a single value x₀ it is t(x) = x − x₀.
+        The map. Of a column with a single value x₀ it is t(x) = (x − x₀)/|x₀|, or x if that is 0.
 
     Raises:
         InvalidDataError: Nothing is observed, or a value is infinite or beyond ±1e307.
@@ -120,16 +139,29 @@ def fit_quantiles(x: ArrayLike, n_knots: int = KNOTS) -> Quantiles:
     if not len(seen) or max(-seen[0], seen[-1]) > LARGEST:
         what = "holds nothing" if not len(seen) else f"reaches from {seen[0]} to {seen[-1]}"
         raise InvalidDataError(f"The column {what}; quantiles need finite numbers up to 1e307.")
-    end = -ndtri(0.5 / len(seen))  # the rank of the largest of n
+    end = _end(len(seen))
     z = np.linspace(-end, end, n_knots)
     knots = np.quantile(seen, np.clip(ndtr(z), 0, 1), method="hazen")
     low, high = np.quantile(seen, [0.25, 0.75])
     gap = max(CLOSE * (high - low), 1e-6 * (seen[-1] - seen[0]) if low == high else 0.0)
     x, z = _apart(knots, z, float(gap))
     if len(x) == 1:
-        step = max(1.0, abs(float(x[0])))
-        return Quantiles(np.array([x[0], x[0] + step]), np.array([0.0, step]))
-    return Quantiles(x, z)
+        size = abs(float(x[0])) or 1.0
+        # on the side of 0, so that it is a number whatever its size
+        side = np.sign(x[0]) or -1.0
+        ends = sorted([(float(x[0]), 0.0), (float(x[0]) - side * size, -side)])
+        return Quantiles(*map(np.array, zip(*ends, strict=True)))
+    return Quantiles(x, _short(z))
+
+
+def _end(n: int) -> float:
+    """The normal quantile of the largest of n."""
+    return float(-ndtri(0.5 / n))
+
+
+def _short(z: Floats) -> Floats:
+    """The same with digits that float32 keeps: see `isthmus.ranks`."""
+    return np.asarray(z.astype(np.float32), np.float64)
 
 
 def _apart(x: Floats, z: Floats, gap: float) -> tuple[Floats, Floats]:
@@ -150,6 +182,7 @@ def _segment(x: Floats, knots: Floats) -> NDArray[np.intp]:
 
 def _line(x: Floats, knots: Floats, images: Floats) -> Floats:
     k = _segment(x, knots)
-    slope = np.diff(images) / np.diff(knots)
-    y: Floats = images[k] + (x - knots[k]) * slope[k]
+    # as a part of the line's length: its slope alone may be beyond float64
+    part = (x - knots[k]) / np.diff(knots)[k]
+    y: Floats = images[k] + part * np.diff(images)[k]
     return y

@@ -53,6 +53,7 @@ KINDS = (
 )
 LIKELIHOODS = (  # those of one column, by the names of their registry
     "gaussian",
+    "gaussian_ranked",
     "laplace",
     "student_t",
     "bernoulli",

@@ -21,7 +21,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import narwhals as nw
 import numpy as np
@@ -134,6 +134,24 @@ def _alone(batch: Any) -> Any:
 # ---- what is a source -----------------------------------------------------------------------
 
 
+def is_source(X: Any) -> bool:
+    """Whether X is a `Source` already."""
+    return isinstance(X, ParquetSource | DatasetSource | ArraySource | BatchSource)
+
+
+def all_pieces(source: Source) -> Iterator[Any]:
+    """All rows of a source in order, as tables or arrays."""
+    for part in range(1 if source.sizes is None else len(source.sizes)):
+        yield from source.pieces(part)
+
+
+def count_rows(X: Any) -> int | None:
+    """n of a source, or of what has a shape; None where only a pass will tell."""
+    if not is_source(X):
+        return int(X.shape[0])
+    return None if X.sizes is None else sum(X.sizes)
+
+
 def open_source(X: Any, columns: Sequence[str] | None = None) -> Source | None:
     """The source that X stands for, or None where X holds the data themselves.
 
@@ -146,6 +164,8 @@ def open_source(X: Any, columns: Sequence[str] | None = None) -> Source | None:
         FileFormatError: A damaged file.
         UnsupportedTypeError: A generator, or a file that can't be read part by part.
     """
+    if is_source(X):
+        return cast(Source, X)
     if isinstance(X, str | os.PathLike):
         return _from_path(X, columns)
     if isinstance(X, list | tuple) and X and all(isinstance(x, str | os.PathLike) for x in X):

@@ -13,7 +13,7 @@ the same in every pass and every run, however the data are cut into parts and ba
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,13 @@ from isthmus.data.files import read
 from isthmus.data.matrix import Matrix
 from isthmus.data.sources import PATTERN, ArraySource, Source, open_source, parquet_files
 from isthmus.data.summary import Summary, summarise, summarise_all
+from isthmus.data.tables import Unseen
 
 LARGE_BYTES = 2**28
 COUNTED_AT_ONCE = 2**20
+
+
+Encode = Callable[[Any, Unseen, int], Matrix]  # of a piece, given its first row's number
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +44,21 @@ class Stream:
 
     Attributes:
         source: Where the rows come from.
-        encode: Makes a `Matrix` of a table or an array.
+        encode: Makes a `Matrix` of a table or an array, as `encode_part` does.
         row_shape: As in `Matrix`.
         names: As in `Matrix`.
         dtype: The type of the first block.
         divisor: As in `Matrix`.
+        told: What a warning has told of, after the first whole pass.
     """
 
     source: Source
-    encode: Callable[[Any], Matrix]
+    encode: Encode
     row_shape: tuple[int, ...]
     names: tuple[str, ...] | None
     dtype: np.dtype[Any]
     divisor: float = 1.0
+    told: list[Unseen] = field(default_factory=list)
 
     @property
     def n_features(self) -> int:
@@ -96,18 +102,25 @@ class Stream:
         Raises:
             InvalidDataError: Rows of another width or with other names than the first ones.
             FileFormatError: A damaged file, by its name and row group.
+
+        Warns:
+            IsthmusWarning: At the end of the first pass, of what a table's schema doesn't have.
         """
+        unseen = Unseen()
         starts = [0, *accumulate(self.source.sizes or ())]
         for part in range(self.n_parts) if order is None else order:
             first = starts[part]
             for piece in self.source.pieces(part):
-                matrix = self._entered(piece, first)
+                matrix = self._entered(piece, unseen, first)
                 if len(matrix):
                     yield matrix
                 first += len(matrix)
+        if not self.told:
+            self.told.append(unseen)
+            unseen.warn()
 
-    def _entered(self, piece: Any, first: int) -> Matrix:
-        matrix = _as_part(piece, self.encode, first)
+    def _entered(self, piece: Any, unseen: Unseen, first: int) -> Matrix:
+        matrix = _as_part(piece, self.encode, unseen, first)
         if matrix.row_shape != self.row_shape:
             raise InvalidDataError(
                 f"The rows from row {first} on have the shape {matrix.row_shape}, and those "
@@ -140,12 +153,12 @@ class Stream:
 Data = Matrix | Stream
 
 
-def _as_part(piece: Any, encode: Callable[[Any], Matrix], first: int) -> Matrix:
+def _as_part(piece: Any, encode: Encode, unseen: Unseen, first: int) -> Matrix:
     """The one place where a table becomes a matrix."""
-    return replace(encode(piece), first_row=first)
+    return replace(encode(piece, unseen, first), first_row=first)
 
 
-def _encode(piece: Any) -> Matrix:
+def _encode(piece: Any, unseen: Unseen, first: int) -> Matrix:
     return as_matrix(piece, min_rows=0)
 
 
@@ -156,16 +169,16 @@ def _short(names: tuple[str, ...] | None) -> str:
 
 
 def as_stream(
-    X: Any, *, columns: Sequence[str] | None = None, encode: Callable[[Any], Matrix] = _encode
+    X: Any, *, columns: Sequence[str] | None = None, encode: Encode = _encode
 ) -> Stream | None:
     """Data to be read in passes, or None where X holds the data themselves.
 
     Args:
         X: A path, a pattern or a folder of Parquet files, or a list of them; the path of an NPY
             file; a pyarrow dataset; an object that can be iterated over for batches again and
-            again, or a function without arguments that gives an iterator of batches.
+            again, or a function without arguments that gives an iterator of batches; a `Source`.
         columns: Which columns of Parquet files or of a dataset are read; all if None.
-        encode: Makes a `Matrix` of each batch.
+        encode: Makes a `Matrix` of each batch; by `as_matrix`, or by the schema of a table.
 
     Raises:
         InvalidDataError: Missing files, files whose columns differ, or no rows.
@@ -178,11 +191,11 @@ def as_stream(
     return None if source is None else _begin(source, encode)
 
 
-def _begin(source: Source, encode: Callable[[Any], Matrix]) -> Stream:
+def _begin(source: Source, encode: Encode) -> Stream:
     """Read the first rows, to know the columns."""
     pieces = source.pieces(0) if source.sizes != () else iter(())
     try:
-        parts = (_as_part(piece, encode, 0) for piece in pieces)
+        parts = (_as_part(piece, encode, Unseen(), 0) for piece in pieces)
         first = next((part for part in parts if len(part)), None)
     finally:
         if hasattr(pieces, "close"):
@@ -213,18 +226,19 @@ def as_data(X: Any) -> Data:
 
 
 def open_data(path: str | os.PathLike[str], key: str | None = None) -> Any:
-    """Read a file, or open it as a `Stream` where it is large: for a name on a command line.
+    """Read a file, or open it as a `Source` where it is large: for a name on a command line.
 
     Args:
         path: As in `isthmus.data.read`, or a pattern or a folder of Parquet files.
         key: Which array of an NPZ file.
 
     Returns:
-        A `Stream` for a pattern, a folder of Parquet files, and Parquet and NPY files of 256 MB
-        or more; else what `isthmus.data.read` gives.
+        A `Source` for a pattern, a folder of Parquet files, and Parquet and NPY files of 256 MB
+        or more; else what `isthmus.data.read` gives. `fit` takes either, and so does all that
+        takes rows.
 
     Raises:
-        IsthmusError: As in `isthmus.data.read` and `as_stream`.
+        IsthmusError: As in `isthmus.data.read` and `open_source`.
     """
     path = Path(path)
     pattern = not path.exists() and any(sign in str(path) for sign in PATTERN)
@@ -234,8 +248,8 @@ def open_data(path: str | os.PathLike[str], key: str | None = None) -> Any:
         and path.is_file()
         and path.stat().st_size >= LARGE_BYTES
     )
-    stream = as_stream(path) if key is None and (pattern or folder or large) else None
-    return read(path, key) if stream is None else stream
+    source = open_source(path) if key is None and (pattern or folder or large) else None
+    return read(path, key) if source is None else source
 
 
 # ---- one pass -------------------------------------------------------------------------------

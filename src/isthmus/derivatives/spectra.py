@@ -12,17 +12,12 @@ wide as J's rank. The best of it are found by decomposing J times an orthonormal
 Ω is the same for every call, so results repeat and do not depend on which rows come together.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
-from torch.func import jvp, vjp, vmap
 
 from isthmus._errors import InvalidParameterError
 from isthmus._random import make_generator
-from isthmus.derivatives.jacobians import jacobian
-
-Function = Callable[[Tensor], Tensor]
+from isthmus.derivatives.differentials import Function, OfFunction, jacobian
 
 EXACT_RANK = 128
 OVERSAMPLING = 4
@@ -60,10 +55,10 @@ def leading_singular(function: Function, x: Tensor, k: int) -> tuple[Tensor, Ten
 
 def _krylov(function: Function, x: Tensor, k: int, rank: int) -> tuple[Tensor, Tensor]:
     """The same from products with J alone."""
-    forth, back = _products(function, x)
+    there = OfFunction(function, x)
+    forth, back = there.push, there.pull
     width = k + OVERSAMPLING
-    m = function(x[:1]).shape[1]
-    start = torch.randn(width, m, generator=make_generator(0), dtype=torch.float64)
+    start = torch.randn(width, there.n_outputs, generator=make_generator(0), dtype=torch.float64)
     basis = _orthonormal(back(start.to(x).expand(len(x), -1, -1)), None)
     images = forth(basis)
     tolerance = torch.finfo(x.dtype).eps ** 0.75
@@ -80,30 +75,14 @@ def _krylov(function: Function, x: Tensor, k: int, rank: int) -> tuple[Tensor, T
     return values[:, :k], coordinates[:, :k] @ basis
 
 
-def _products(function: Function, x: Tensor) -> tuple[Function, Function]:
-    """From (n, q, d) to J v, (n, q, m), and from (n, q, m) to Jᵀu, (n, q, d)."""
-    _, pull = vjp(function, x)
-
-    def forth(directions: Tensor) -> Tensor:
-        moved: Tensor = vmap(lambda v: jvp(function, (x,), (v,))[1], 1, 1)(directions)
-        return moved
-
-    def back(directions: Tensor) -> Tensor:
-        (pulled,) = vmap(pull, 1, 1)(directions)
-        assert isinstance(pulled, Tensor)
-        return pulled
-
-    return forth, back
-
-
 def _orthonormal(rows: Tensor, basis: Tensor | None) -> Tensor:
     """Unit rows (n, q, d) that span the same, orthogonal to each other and to a basis."""
-    if basis is not None:
-        for _ in range(2):  # rounding leaves a part of the basis the first time
+    for _ in range(2):  # rounding leaves a part of the basis the first time
+        if basis is not None:
             rows = rows - (rows @ basis.mT) @ basis
-            rows = torch.linalg.qr(rows.mT)[0].mT
-        return rows
-    return torch.linalg.qr(rows.mT)[0].mT
+        columns, _ = torch.linalg.qr(rows.mT)
+        rows = columns.mT
+    return rows
 
 
 def _signed(directions: Tensor) -> Tensor:

@@ -23,10 +23,21 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from isthmus._errors import InvalidDataError
+from isthmus._errors import InvalidDataError, UnsupportedTypeError
 from isthmus._random import make_generator
-from isthmus.data import Data, Matrix, Schema, Stream, as_data, as_matrix, check_finite
+from isthmus.data import (
+    Data,
+    Matrix,
+    Schema,
+    Stream,
+    Unseen,
+    as_data,
+    as_matrix,
+    check_finite,
+    encode_part,
+)
 from isthmus.data.infer import holds_pixels
+from isthmus.data.sources import open_source
 from isthmus.estimators.tables import encode
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
@@ -82,14 +93,53 @@ def _check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None
 
 
 def rows_to_read(estimator: Any, X: Any) -> Matrix:
-    """Rows of the kind that a fitted estimator knows.
+    """Rows of the kind that a fitted estimator knows, which are in memory.
 
     Raises:
         InvalidDataError: Infinite values, missing ones if the likelihood is not one per column,
             or other columns than in `fit`.
+        UnsupportedTypeError: Data that are read in passes.
     """
-    matrix = _known(estimator, X, as_matrix)
-    assert isinstance(matrix, Matrix)
+    require_in_memory(X, "read them with isthmus.data.read(path), or give them batch by batch")
+    unseen = Unseen()
+    matrix = part_to_read(estimator, X, unseen, None)
+    unseen.warn()
+    return matrix
+
+
+def require_in_memory(X: Any, advice: str) -> None:
+    """Refuse data that are read in passes.
+
+    Raises:
+        UnsupportedTypeError: They are.
+    """
+    if isinstance(X, Stream) or (not isinstance(X, Matrix) and open_source(X) is not None):
+        raise UnsupportedTypeError(
+            f"X is a {type(X).__name__} that is read in passes, and here the rows must be in "
+            f"memory; {advice}."
+        )
+
+
+def part_to_read(estimator: Any, X: Any, unseen: Unseen, first_row: int | None) -> Matrix:
+    """The same for a part of the rows.
+
+    Args:
+        estimator: Fitted.
+        X: The part.
+        unseen: Is told what the schema of a table doesn't have.
+        first_row: The number of the part's first row, for messages.
+
+    Raises:
+        InvalidDataError: As in `rows_to_read`.
+    """
+    schema = estimator.schema_
+    if schema is not None and not isinstance(X, Matrix):
+        matrix = encode_part(X, schema, unseen, first_row=first_row or 0)
+    else:
+        known = _known(estimator, X, as_matrix)
+        assert isinstance(known, Matrix)
+        matrix = known
+    matrix = replace(matrix, first_row=first_row)
     check_finite(matrix, missing=_may_miss(estimator.likelihood_))
     return matrix
 
@@ -119,14 +169,15 @@ def _known(estimator: Any, X: Any, read: Callable[[Any], Data]) -> Data:
     return replace(data, divisor=estimator._pixel_divisor) if holds_pixels(data) else data
 
 
-def codes_to_read(estimator: Any, X: Any) -> Matrix:
-    """Codes of the width that a fitted estimator gives.
+def codes_to_read(estimator: Any, X: Any) -> Data:
+    """Codes of the width that a fitted estimator gives; a stream's are looked at on their way.
 
     Raises:
         InvalidDataError: Another width, missing or infinite values.
     """
-    codes = as_matrix(X)
-    check_finite(codes)
+    codes = as_data(X)
+    if isinstance(codes, Matrix):
+        check_finite(codes)
     if codes.n_features != estimator._n_features_out:
         raise InvalidDataError(
             f"X has {codes.n_features} columns, but a code of this model has "
@@ -185,18 +236,26 @@ def in_blocks(
     return _in_blocks(matrix, enter, lambda z: function(model, z), far_is_possible)
 
 
-def to_codes(function: Callable[[Tensor], Tensor], model: Model, codes: Matrix) -> Array:
+def to_codes(function: Callable[[Tensor], Tensor], model: Model, codes: Data) -> Array:
     """What a function gives for codes (n, k), on the device of a model and in its precision.
 
     Raises:
         InvalidDataError: A code so far out that the result is not a finite number.
     """
+    return _joined(codes_in_blocks(function, model, codes), codes)
+
+
+def codes_in_blocks(
+    function: Callable[[Tensor], Tensor], model: Model, codes: Data
+) -> Iterator[tuple[int, Array]]:
+    """The same block by block: the number of the first code, and the results."""
     dtype = precision_for(codes)
 
     def enter(h: Array, first_row: int) -> Tensor:
+        check_finite(Matrix(h, codes.row_shape, codes.names, first_row=first_row))
         return torch.from_numpy(h).to(model.device, dtype)
 
-    return _joined(_in_blocks(codes, enter, function, far_is_possible=False), codes)
+    return _in_blocks(codes, enter, function, far_is_possible=False)
 
 
 def row_scores(model: Model, z: Tensor) -> Tensor:

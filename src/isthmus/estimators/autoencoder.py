@@ -6,24 +6,22 @@ It is a skin. Names become objects in `resolve`, objects and data become a model
 
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.corruptions import Corruption
-from isthmus.data import as_matrix
 from isthmus.encoders import Encoder
 from isthmus.estimators import resolve
-from isthmus.estimators.apply import common_unit, remember_columns, rows_to_read
+from isthmus.estimators.apply import common_unit, data_to_read, remember_columns
 from isthmus.estimators.construct import Beginning, begin, check_support
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.held_out import try_out
-from isthmus.estimators.learn import first_rows, follow, report, split
+from isthmus.estimators.learn import follow, one_pass, report, split
 from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import ByName, Given, Network, fraction
-from isthmus.estimators.tables import Opened, is_frame, open_rows
+from isthmus.estimators.tables import Opened, open_rows
 from isthmus.penalties import Penalty
-from isthmus.training import Epoch, find_device, make_rows, train
+from isthmus.training import Epoch, find_device, train
 
 
 class Autoencoder(Fitted):
@@ -156,6 +154,9 @@ class Autoencoder(Fitted):
         seed = draw_seed(self.random_state)
         parts = split(self._begin(X, open_rows(X, self.likelihood), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
+        if self.verbose:
+            for line in objective.choices(self.model_, parts.some()):
+                say(self.verbose)(line)
         generator = make_generator(seed, self.model_.device)
         what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
         with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
@@ -168,35 +169,40 @@ class Autoencoder(Fitted):
         """Learn from one more batch of rows, in one pass over it.
 
         The first call sets the scaling, the likelihood and the weights from its rows, as `fit`
-        would; later calls go on from there, at a learning rate that does not decay.
+        would; later calls go on from there, at a learning rate that does not decay. So the first
+        batch should be large enough to speak for the others: of a table it fixes the columns,
+        their kinds and their levels. A category that comes later counts as missing, in a warning,
+        and so does a cell of a column that was all missing in the first batch.
 
         Args:
-            X: As in `fit`.
+            X: Anything that `fit` takes, a table, an array or what is read in passes.
             y: Ignored.
 
         Returns:
             The estimator itself.
 
         Raises:
+            InvalidDataError: As in `fit`, or later columns that are not those of the first batch.
             IsthmusError: As in `fit`.
+
+        Warns:
+            IsthmusWarning: Cells whose like the first batch didn't have, by column and number.
         """
         params = {**self.get_params(deep=False), "max_epochs": 1}
         plan, recipe = resolve.read_plan(params), resolve.read_recipe(params)
         if hasattr(self, "model_"):
-            matrix = rows_to_read(self, X)
-            check_support(self.likelihood_, matrix)
+            data = data_to_read(self, X)
+            check_support(self.likelihood_, data)
         else:
-            opened = open_rows(X if is_frame(X) else as_matrix(X), self.likelihood)
-            matrix = self._begin(X, opened, draw_seed(self.random_state)).matrix
+            opened = open_rows(X, self.likelihood)
+            data = self._begin(X, opened, draw_seed(self.random_state)).data
         stepper, generator = self._session.go_on(self.model_, plan, self.random_state)
-        order = np.arange(len(matrix))
-        rows = make_rows(matrix, order, self.model_)
+        rows, some = one_pass(data, self.model_)
         objective = recipe.objective.in_units(common_unit(self.model_))
         follow(
             train(self.model_, objective, rows, plan, generator, stepper=stepper), self.history_
         )
-        some = first_rows(matrix, order, self.model_)
-        self.code_report_ = report(self.model_, some, say(self.verbose))
+        self.code_report_ = report(self.model_, some(), say(self.verbose))
         return self
 
     def _begin(self, X: ArrayLike, opened: Opened, seed: int) -> Beginning:

@@ -13,13 +13,14 @@ from torch import nn
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._random import make_generator
-from isthmus.data import Data, Matrix, Summary, pixel_divisor, survey
+from isthmus.data import Data, Matrix, Quantiles, Summary, fit_quantiles, pixel_divisor, survey
 from isthmus.data.infer import holds_pixels
+from isthmus.data.quantiles import LARGEST
 from isthmus.entry import entry_weights, entry_width
 from isthmus.estimators.resolve import Given, Recipe, read_likelihood, require_one_per_column
 from isthmus.likelihoods import Eta, Likelihood
 from isthmus.likelihoods._likelihood import REAL
-from isthmus.model import Model, Shape
+from isthmus.model import Model, Shape, ranked_columns
 from isthmus.networks import (
     MLP,
     ConvDecoder,
@@ -58,7 +59,7 @@ def units_for(likelihood: Likelihood, summary: Summary) -> Units:
     traits = likelihood.traits
     kind = traits.scaling
     ones = np.ones_like(summary.mean)
-    if kind == "none":
+    if kind in ("none", "rank"):
         return Units(np.zeros_like(ones), ones, 1.0)
     if kind == "common":
         common = summary.common_std if summary.common_std > 0 else 1.0
@@ -66,8 +67,48 @@ def units_for(likelihood: Likelihood, summary: Summary) -> Units:
     size = np.where(summary.mean == 0, 1.0, np.abs(summary.mean))
     scale = np.where(summary.constant, size, summary.std)
     # in a table, the columns that are to be scaled
-    chosen = np.array([column.scaling != "none" for column in traits.columns or (traits,)])
+    chosen = np.array([column.scaling == "feature" for column in traits.columns or (traits,)])
     return Units(np.where(chosen, summary.mean, 0.0), np.where(chosen, scale, 1.0), 1.0)
+
+
+def fit_maps(
+    likelihood: Likelihood, matrix: Data, summary: Summary, rows: NDArray[np.float64]
+) -> dict[int, Quantiles]:
+    """For each column that is to be mapped by its ranks, its map.
+
+    Args:
+        likelihood: Says which columns these are.
+        matrix: For the columns' names.
+        summary: Of all rows: their number, and the ends of the columns.
+        rows: A sample of them, in the user's units.
+
+    Raises:
+        InvalidDataError: A value beyond ±1e307, by its column.
+    """
+    maps = {}
+    for j in ranked_columns(likelihood, len(summary.mean)):
+        seen = rows[~np.isnan(rows[:, j]), j]
+        low, high = float(summary.minimum[j]), float(summary.maximum[j])
+        if max(-low, high) > LARGEST:
+            raise InvalidDataError(
+                f"Column {matrix.name(j)} goes from {low:.4g} to {high:.4g}, and ranks are made "
+                "of numbers up to 1e307. Divide the column by a constant, or drop it."
+            )
+        # of a column without a cell in the sample the ends are known, or nothing
+        some = seen if len(seen) else np.array([low, high])
+        maps[j] = fit_quantiles(some).reaching(low, high, int(summary.n_observed[j]))
+    return maps
+
+
+def _scaled(
+    x: NDArray[np.float64], units: Units, maps: dict[int, Quantiles]
+) -> NDArray[np.float64]:
+    """z of rows in the user's units; x is overwritten."""
+    for j, each in maps.items():
+        x[:, j] = each.forward(x[:, j])
+    x -= units.center
+    x /= units.scale
+    return x
 
 
 @dataclass(frozen=True)
@@ -126,17 +167,21 @@ def begin(
     if likelihood.traits.support is not REAL:  # that all are finite, the summary has seen
         check_support(likelihood, matrix)
     units = units_for(likelihood, summary)
+    maps = fit_maps(likelihood, matrix, summary, rows)
     with np.errstate(over="ignore"):  # what overflows is refused below, by name
-        rows -= units.center
-        rows /= units.scale
+        rows, ends = (
+            _scaled(x, units, maps) for x in (rows, np.stack([summary.minimum, summary.maximum]))
+        )
     by_column = likelihood.traits.columns is not None
     unit = torch.from_numpy(units.scale) if by_column else units.common
     start = likelihood.start(torch.from_numpy(rows), unit)
-    _require_finite(likelihood, start, units, matrix, summary)
+    _require_finite(likelihood, start, ends, matrix, summary)
     generator = make_generator(seed)
     model = assemble(recipe, likelihood, matrix.row_shape, start, units, generator)
     if model.table is not None:
         model.table.begin(torch.from_numpy(summary.unseen), generator)
+    if model.ranks is not None:
+        model.ranks.learn(list(maps.values()))
     model.to(device)
     # uint8 rows to come are pixels as well, even if these rows were not given as bytes
     known = holds_pixels(matrix) or counts
@@ -150,17 +195,20 @@ def check_support(likelihood: Likelihood, matrix: Data) -> None:
 
 
 def _require_finite(
-    likelihood: Likelihood, start: Eta, units: Units, matrix: Data, summary: Summary
+    likelihood: Likelihood,
+    start: Eta,
+    ends: NDArray[np.float64],
+    matrix: Data,
+    summary: Summary,
 ) -> None:
     """Refuse values so large, or a fixed scale so small, that no step could be computed."""
     with np.errstate(over="ignore"):
-        ends = (np.stack([summary.minimum, summary.maximum]) - units.center) / units.scale
         narrow = torch.from_numpy(ends.astype(np.float32))
     log_prob = likelihood.log_prob(narrow, tuple(eta.float() for eta in start))
     lost = ~torch.isfinite(log_prob).all(0)
     if lost.any():
         column = int(lost.int().argmax())
-        own = likelihood.traits.scaling == "feature"
+        own = likelihood.traits.scaling in ("feature", "rank")
         advice = "" if own else ", or use likelihood='gaussian', which finds its own scale"
         raise InvalidDataError(
             f"The values of column {matrix.name(column)}, from {summary.minimum[column]:.4g} to "

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from isthmus._errors import InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.analysis import p_values, reasons
-from isthmus.data import Matrix, Schema, fill_missing
+from isthmus.data import Matrix, Schema, Unseen
 from isthmus.estimators.apply import (
     Array,
     OfRows,
@@ -23,15 +23,16 @@ from isthmus.estimators.apply import (
     draw_rows,
     feature_scores,
     precision_for,
+    require_in_memory,
     row_scores,
     rows_to_read,
     to_codes,
     to_rows,
 )
-from isthmus.estimators.fill import fill_rows
+from isthmus.estimators.fill import fill_part
 from isthmus.estimators.held_out import Tried
 from isthmus.estimators.learn import Session
-from isthmus.estimators.outflow import write_codes
+from isthmus.estimators.outflow import numbered, write_codes, write_filled, write_rows
 from isthmus.estimators.resolve import Recipe, whole
 from isthmus.estimators.tables import as_users_rows
 from isthmus.likelihoods import Likelihood
@@ -101,13 +102,25 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Args:
             X: Rows as in `fit`.
-            path: The file, which appears when it is complete.
+            path: A .parquet or .csv file, which appears when it is complete.
             score: Whether `score_samples` is its last column.
 
         Returns:
             The number of rows.
         """
         return write_codes(self, X, path, score=score)
+
+    def inverse_transform_to(self, X: ArrayLike, path: str) -> int:
+        """Write E[x | h] for codes to a Parquet file, block by block.
+
+        Args:
+            X: Codes (n, k), or what needn't fit in memory, such as the file of `transform_to`.
+            path: A .parquet or .csv file, which appears when it is complete.
+
+        Returns:
+            The number of rows.
+        """
+        return write_rows(self, X, path)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
         """E[x | h] for codes.
@@ -247,13 +260,41 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         if n_draws is not None:
             n_draws = whole("n_draws", n_draws, 1)
+        self._require_fitted()
+        require_in_memory(X, "impute_to(X, path) fills them block by block")
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        model, matrix = self.points(X)
-        filled = fill_rows(model, matrix, self._tried.spread, n_draws, seed)
-        if self.schema_ is None:
-            return filled if n_draws is not None else filled[0]
-        frames = [fill_missing(X, values, self.schema_) for values in filled]
-        return frames if n_draws is not None else frames[0]
+        unseen = Unseen()
+        filled = fill_part(self, X, unseen, n_draws, make_generator(seed, self.model_.device))
+        unseen.warn()
+        return filled if n_draws is not None else filled[0]
+
+    def impute_to(
+        self,
+        X: ArrayLike,
+        path: str,
+        n_draws: int | None = None,
+        random_state: RandomState = None,
+    ) -> int:
+        """Fill in missing values block by block, from data that needn't fit in memory to a file.
+
+        Args:
+            X: Rows as in `fit`, with holes.
+            path: A .parquet or .csv file, which appears when it is complete. Several draws are
+                in several files: of ``x.parquet`` and two draws, ``x-1.parquet`` and
+                ``x-2.parquet``.
+            n_draws: As in `impute`.
+            random_state: As in `impute`.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            InvalidDataError: As in `impute`; there is no new file then.
+        """
+        if n_draws is not None:
+            n_draws = whole("n_draws", n_draws, 1)
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        return write_filled(self, X, numbered(path, n_draws), n_draws, seed)[0]
 
     def p_values(self, X: ArrayLike) -> Array:
         """How unusual each row is: its rank among the rows that `fit` held out.

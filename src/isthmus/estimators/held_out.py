@@ -56,7 +56,7 @@ def try_out(model: Model, parts: Split, seed: int, *, hid: bool) -> Tried:
         z = torch.cat(list(_first(parts, TRIED_ROWS, model)))
         if hid or bool(z.isnan().any()):
             spread = try_on_hidden(model, z, make_generator(seed, model.device))
-    if parts.held_out is None:
+    if parts.read_held_out is None:
         return Tried(spread)
     few = min(REFERENCE_ROWS, max(1, REFERENCE_CELLS // model.shape.n_features))
     with torch.no_grad():
@@ -66,11 +66,11 @@ def try_out(model: Model, parts: Split, seed: int, *, hid: bool) -> Tried:
 
 def _first(parts: Split, n_rows: int, model: Model) -> Iterator[Tensor]:
     """z of the first held-out rows, or of some rows where none were held out."""
-    if parts.held_out is None:
+    if parts.read_held_out is None:
         yield dense(parts.some())[:n_rows]
         return
     size = min(BLOCK, n_rows, max(1, BLOCK_CELLS // model.shape.n_features))
-    for z in parts.held_out.blocks(size, model.device):
+    for z in parts.read_held_out.blocks(size, model.device):
         yield dense(z)[:n_rows]
         n_rows -= len(z)
         if n_rows <= 0:

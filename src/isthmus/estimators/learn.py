@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isthmus._errors import IsthmusWarning
 from isthmus._random import RandomState, draw_seed, make_generator
-from isthmus.data import Matrix, Stream
+from isthmus.data import Data, Matrix, Stream, survey
 from isthmus.estimators.construct import Beginning
 from isthmus.model import Model
 from isthmus.sparse import Batch
@@ -21,6 +21,7 @@ from isthmus.training import (
     HeldOut,
     Plan,
     Rows,
+    SetAside,
     Stepper,
     StreamRows,
     make_rows,
@@ -114,6 +115,12 @@ class Split:
     held_out: HeldOut | None
     some: Callable[[], Batch]
 
+    @property
+    def read_held_out(self) -> HeldOut | None:
+        """Held-out rows; None if Ctrl-C ended the first pass over a stream, which finds them."""
+        unread = isinstance(self.held_out, SetAside) and not self.held_out.parts
+        return None if unread else self.held_out
+
 
 def split(begun: Beginning, fraction: float, seed: int) -> Split:
     """Hold out a part of the rows: by a permutation in memory, by a hash in a stream.
@@ -139,6 +146,20 @@ def split(begun: Beginning, fraction: float, seed: int) -> Split:
         make_rows(data, order[:n_held_out], model) if n_held_out else None,
         lambda: first_rows(data, order, model),
     )
+
+
+def one_pass(data: Data, model: Model) -> tuple[Rows, Callable[[], Batch]]:
+    """All rows of a batch, and a function that gives z of a thousand of them or so.
+
+    Raises:
+        InvalidDataError: An infinite cell of data that are read in passes.
+    """
+    if isinstance(data, Stream):
+        _, sample = survey(data, _report_rows(data.n_features), 0)
+        some = torch.from_numpy(sample).to(model.device)
+        return StreamRows(data, model), lambda: model.scaled(some).float()
+    order = np.arange(len(data))
+    return make_rows(data, order, model), lambda: first_rows(data, order, model)
 
 
 def first_rows(matrix: Matrix, order: NDArray[np.intp], model: Model) -> Batch:

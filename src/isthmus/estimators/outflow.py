@@ -1,7 +1,12 @@
-"""Codes of data larger than memory: from blocks of rows to the row groups of a Parquet file."""
+"""Results of data larger than memory: from blocks of rows to a file that grows.
+
+Codes, rows that are decoded, scores and filled tables go the same way: the blocks of
+`isthmus.estimators.apply`, each made a table, each added to the file (`isthmus.data.growing`).
+"""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,33 +14,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._errors import InvalidParameterError
-from isthmus._files import atomic_write
-from isthmus.estimators.apply import Array, data_to_read, in_blocks, precision_for, row_scores
+from isthmus._random import make_generator
+from isthmus.data import Unseen
+from isthmus.data.growing import growing
+from isthmus.data.opening import open_table
+from isthmus.data.sources import all_pieces, open_source
+from isthmus.estimators.apply import (
+    Array,
+    OfRows,
+    codes_in_blocks,
+    codes_to_read,
+    data_to_read,
+    feature_scores,
+    in_blocks,
+    precision_for,
+    row_scores,
+)
+from isthmus.estimators.fill import fill_part
+from isthmus.estimators.tables import as_users_rows, is_frame
 from isthmus.model import Model
 
 if TYPE_CHECKING:
-    from isthmus.estimators.autoencoder import Autoencoder
+    from isthmus.estimators.fitted import Fitted
 
-GROUP_CELLS = 1 << 21
+GROUP_CELLS = 1 << 20
+ROWS = 1 << 16
+
+PathLike = str | os.PathLike[str]
+Tick = Callable[[int], None]
+
+
+def _quietly(n: int) -> None:
+    """Nobody counts."""
 
 
 def write_codes(
-    estimator: "Autoencoder",
-    X: Any,
-    path: str | os.PathLike[str],
-    *,
-    score: bool = False,
-    tick: Callable[[int], None] = lambda n: None,
+    estimator: "Fitted", X: Any, path: PathLike, *, score: bool = False, tick: Tick = _quietly
 ) -> int:
     """Write E[h | x] of each row, and its score if wanted, in the order of the rows.
 
     Args:
         estimator: Fitted.
         X: Rows as in `fit`.
-        path: A file ending in ``.parquet``. It is written under a temporary name and then renamed.
+        path: A file for tables. It is written under a temporary name and then renamed.
         score: Whether the last column is the log-likelihood (or its bound) in nats.
-        tick: Called with the number of rows of each row group that was written.
+        tick: Called with the number of rows of each block.
 
     Returns:
         The number of rows.
@@ -45,18 +68,139 @@ def write_codes(
         InvalidParameterError: Another ending, or a missing folder.
         IsthmusError: As in `transform`; there is no new file then.
     """
-    if Path(path).suffix.lower() != ".parquet":
-        raise InvalidParameterError(
-            f"{os.fspath(path)} can't be written in blocks; give a name ending in .parquet."
-        )
     estimator._require_fitted()
     names = [str(name) for name in estimator.get_feature_names_out()] + ["score"] * score
+    blocks = _blocks(estimator, X, _code_and_score if score else _code, far=score)
+    return write_tables(path, (as_table(block, names) for block in grouped(blocks)), tick)
+
+
+def write_rows(estimator: "Fitted", codes: Any, path: PathLike, *, tick: Tick = _quietly) -> int:
+    """Write E[x | h] for each code, in their order; an image is laid flat.
+
+    Args:
+        estimator: Fitted.
+        codes: (n, k), in memory or not.
+        path: As in `write_codes`.
+        tick: As there.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        IsthmusError: As in `inverse_transform`; there is no new file then.
+    """
+    estimator._require_fitted()
+    data = codes_to_read(estimator, codes)
+    model = estimator._session.in_precision(precision_for(data), estimator.model_)
+    blocks = (block for _, block in codes_in_blocks(model.mean, model, data))
+    tables = (_users_table(estimator, block) for block in grouped(blocks))
+    return write_tables(path, tables, tick)
+
+
+def write_filled(
+    estimator: "Fitted",
+    X: Any,
+    paths: list[str],
+    n_draws: int | None,
+    seed: int,
+    tick: Tick = _quietly,
+) -> tuple[int, int]:
+    """Write the rows with their missing cells filled in.
+
+    Args:
+        estimator: Fitted.
+        X: Rows as in `fit`.
+        paths: One file for each draw.
+        n_draws: As in `impute`.
+        seed: Of the draws.
+        tick: As in `write_codes`.
+
+    Returns:
+        The number of rows, and of missing cells.
+
+    Raises:
+        IsthmusError: As in `impute`; there is no new file then.
+    """
+    estimator._require_fitted()
+    generator, unseen = make_generator(seed, estimator.model_.device), Unseen()
+    n_rows = n_holes = 0
+    with ExitStack() as files:
+        adds = [files.enter_context(growing(path)) for path in paths]
+        for part in _parts(X):
+            filled = fill_part(estimator, part, unseen, n_draws, generator, n_rows)
+            for add, each in zip(adds, filled, strict=True):
+                add(_arrow(estimator, each))
+            n_holes += count_holes(part)
+            n_rows += part.shape[0]
+            tick(part.shape[0])
+        unseen.warn()
+    return n_rows, n_holes
+
+
+def score_blocks(estimator: "Fitted", X: Any, *, by_feature: bool) -> Iterator[Array]:
+    """Scores (m,), or those of features (m, d), block by block in the order of the rows."""
+    estimator._require_fitted()
+    return _blocks(estimator, X, feature_scores if by_feature else row_scores, far=True)
+
+
+def write_tables(path: PathLike, tables: Iterator[Any], tick: Tick = _quietly) -> int:
+    """Write tables one below the other.
+
+    Returns:
+        The number of rows.
+    """
+    n_rows = 0
+    with growing(path) as add:
+        for table in tables:
+            add(table)
+            n_rows += table.num_rows
+            tick(table.num_rows)
+    return n_rows
+
+
+def grouped(blocks: Iterator[Array]) -> Iterator[Array]:
+    """Blocks joined until they are worth an Arrow array for each column.
+
+    Many small arrays would lie between those of torch, and keep what it frees from the system.
+    """
+    waiting: list[Array] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(each.size for each in waiting) >= GROUP_CELLS or sum(map(len, waiting)) >= ROWS:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def as_table(block: Array, names: list[str]) -> Any:
+    """Numbers (m, k) as an Arrow table."""
+    import pyarrow as pa
+
+    columns = [pa.array(np.ascontiguousarray(column)) for column in block.T]
+    return pa.table(columns, names=names)
+
+
+def numbered(path: PathLike, n_draws: int | None) -> list[str]:
+    """The names of the files of several draws, numbered from 1; the name itself for None."""
+    given = Path(path)
+    if n_draws is None:
+        return [str(path)]
+    return [str(given.with_name(f"{given.stem}-{i + 1}{given.suffix}")) for i in range(n_draws)]
+
+
+def count_holes(rows: Any) -> int:
+    """How many cells are missing."""
+    if is_frame(rows):
+        return sum(int(cells.missing.sum()) for cells in open_table(rows))
+    return int(np.isnan(np.asarray(rows, dtype=float)).sum())
+
+
+def _blocks(estimator: "Fitted", X: Any, function: OfRows, *, far: bool) -> Iterator[Array]:
     data = data_to_read(estimator, X)
     model = estimator._session.in_precision(precision_for(data), estimator.model_)
-    function = _code_and_score if score else _code
-    blocks = in_blocks(function, model, data, far_is_possible=score)
-    with atomic_write(path) as temporary:
-        return _write(temporary, _grouped(blocks, len(names)), names, tick)
+    for _, block in in_blocks(function, model, data, far_is_possible=far):
+        yield block
 
 
 def _code(model: Model, z: Tensor) -> Tensor:
@@ -67,35 +211,33 @@ def _code_and_score(model: Model, z: Tensor) -> Tensor:
     return torch.cat([model.code(z), row_scores(model, z)[:, None]], 1)
 
 
-def _grouped(blocks: Iterator[tuple[int, Array]], width: int) -> Iterator[Array]:
-    """Blocks joined until they make a row group that is worth reading by itself."""
-    waiting: list[Array] = []
-    for _, block in blocks:
-        waiting.append(block)
-        if sum(map(len, waiting)) * width >= GROUP_CELLS:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)
+def _parts(X: Any) -> Iterator[Any]:
+    """The rows as they were given, part by part."""
+    source = open_source(X)
+    if source is None:
+        yield X
+        return
+    for piece in all_pieces(source):
+        if piece.shape[0]:
+            yield piece
 
 
-def _write(
-    path: Path, groups: Iterator[Array], names: list[str], tick: Callable[[int], None]
-) -> int:
+def _users_table(estimator: "Fitted", rows: Array) -> Any:
+    """Decoded rows as the table that the user knows, without holes in its types."""
+    if estimator.schema_ is not None:
+        return _arrow(estimator, as_users_rows(rows, estimator.schema_))
+    return _arrow(estimator, rows)
+
+
+def _arrow(estimator: "Fitted", rows: Any) -> Any:
+    """Rows of any make as an Arrow table."""
+    import narwhals as nw
     import pyarrow as pa
-    from pyarrow import parquet
 
-    n_rows = 0
-    first = next(groups)
-    schema = pa.schema([(name, pa.from_numpy_dtype(first.dtype)) for name in names])
-    # codes hardly repeat: a dictionary of their values is only work
-    with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
-        group: Array | None = first
-        while group is not None:
-            columns = [pa.array(np.ascontiguousarray(column)) for column in group.T]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=len(group))
-            n_rows += len(group)
-            tick(len(group))
-            group = next(groups, None)
-    pa.default_memory_pool().release_unused()
-    return n_rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    if is_frame(rows):
+        return nw.from_native(rows, eager_only=True).to_arrow()
+    flat = np.asarray(rows).reshape(len(rows), -1)
+    names = getattr(estimator, "feature_names_in_", range(flat.shape[1]))
+    return as_table(flat, [name if isinstance(name, str) else f"x{name}" for name in names])

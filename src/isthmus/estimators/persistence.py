@@ -225,6 +225,11 @@ def _model(
     if broken:
         raise FileFormatError(f"{broken[0]!r} holds values that are not finite")
     model.load_state_dict(dict(tensors))
+    if model.ranks is not None:
+        try:
+            model.ranks.maps()
+        except InvalidParameterError as error:
+            raise FileFormatError(f"a map by ranks that is none: {error}") from error
     return model
 
 

@@ -6,18 +6,29 @@ columns are of several kinds or have holes. A frame of one kind without holes is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from narwhals.dependencies import is_into_dataframe
 
 from isthmus._errors import InvalidParameterError
-from isthmus.data import Data, Matrix, Schema, SchemaBuilder, Stream, as_data, as_stream, decode
+from isthmus.data import (
+    Data,
+    Matrix,
+    Schema,
+    SchemaBuilder,
+    Stream,
+    Unseen,
+    as_data,
+    as_stream,
+    decode,
+    encode_part,
+)
 from isthmus.data import encode as encoded
 from isthmus.data.convert import is_all_sparse, is_record_batch
+from isthmus.data.decode import own_type
 from isthmus.data.opening import open_table
-from isthmus.data.sources import open_source
+from isthmus.data.sources import all_pieces, open_source
 from isthmus.estimators.resolve import ByName, Given
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Columns, Likelihood
 
@@ -75,7 +86,11 @@ def encode(X: Any, schema: Schema) -> Data:
     """The rows of a table as numbers, or a stream of such rows."""
     if isinstance(X, Matrix | Stream):
         return X
-    stream = as_stream(X, encode=partial(encoded, schema=schema))
+
+    def by_schema(piece: Any, unseen: Unseen, first_row: int) -> Matrix:
+        return encode_part(piece, schema, unseen, first_row=first_row)
+
+    stream = as_stream(X, encode=by_schema)
     return encoded(X, schema) if stream is None else stream
 
 
@@ -124,11 +139,10 @@ def _built(X: Any, wanted: Wanted) -> tuple[Wanted, Schema] | None:
         if not (is_frame(X) or (wanted and isinstance(X, np.ndarray) and X.ndim == 2)):
             return None
         return wanted, builder.add(X).finish()
-    for part in range(1 if source.sizes is None else len(source.sizes)):
-        for piece in source.pieces(part):
-            if not (is_frame(piece) or wanted):
-                return None
-            builder.add(piece)
+    for piece in all_pieces(source):
+        if not (is_frame(piece) or wanted):
+            return None
+        builder.add(piece)
     return wanted, builder.finish()
 
 
@@ -143,9 +157,10 @@ def _claim(part: Any) -> str:
     """The name of a likelihood that needs the same values as this one."""
     if isinstance(part, str):
         return part
-    for name in LIKELIHOODS:
-        if type(LIKELIHOODS[name]) is type(part):
-            return name
+    for same in (lambda known: known == part, lambda known: type(known) is type(part)):
+        for name in LIKELIHOODS:
+            if same(LIKELIHOODS[name]):
+                return name
     return LIKELIHOODS.resolve(part).__class__.__name__
 
 
@@ -164,12 +179,4 @@ def _blank(schema: Schema) -> Any:
     """An Arrow table of no rows with the columns of the schema."""
     import pyarrow as pa
 
-    types = {"text": pa.string(), "bool": pa.bool_(), "date": pa.timestamp("us")}
-    types["duration"] = pa.duration("us")
-
-    def kind(column: Any) -> Any:
-        if column.family == "number" and column.integral and column.kind != "ordinal":
-            return pa.int64()
-        return types.get(column.family, pa.float64())
-
-    return pa.table({str(c.name): pa.array([], kind(c)) for c in schema})
+    return pa.table({str(c.name): pa.array([], own_type(c)) for c in schema})

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | ``gaussian`` | normal, σ per feature | real numbers in any units | μ; log σ |
 | ``gaussian_shared`` | normal, one σ for all | real numbers of one kind, pixels | μ; log σ |
+| ``gaussian_ranked`` | normal after a map by ranks | real numbers with heavy tails | μ; log σ |
 | ``laplace`` | Laplace, scale per feature | real numbers with outliers | median; log b |
 | ``student_t`` | Student's t, ν = 4 | real numbers with far outliers | μ; log σ |
 | ``bernoulli`` | Bernoulli | 0 and 1 | logit |
@@ -33,6 +34,7 @@ LIKELIHOODS: Registry[Likelihood] = Registry(
     {
         "gaussian": Gaussian,
         "gaussian_shared": lambda: Gaussian("shared"),
+        "gaussian_ranked": lambda: Gaussian(ranked=True),
         "laplace": Laplace,
         "student_t": StudentT,
         "bernoulli": Bernoulli,

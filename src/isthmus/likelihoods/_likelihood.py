@@ -27,7 +27,7 @@ from isthmus._registry import is_real
 from isthmus.sparse import Batch, SparseBatch
 
 Eta = tuple[Tensor, ...]
-Scaling = Literal["feature", "common", "none"]
+Scaling = Literal["feature", "common", "rank", "none"]
 Entry = Literal["identity", "log1p", "one_hot", "table"]
 Divisor = float | Tensor
 
@@ -79,7 +79,8 @@ class Traits:
         parameters: The parameters in the order in which η holds them.
         support: Where x may lie.
         scaling: How the data are scaled before the likelihood sees them: each column by its own
-            standard deviation, all by one common number, or not at all.
+            standard deviation, all by one common number, each by its ranks (see
+            `isthmus.ranks`), or not at all.
         entry: How the encoder sees x: as it is, log(1 + x), one 0/1 column per level, or each
             column of a table in its own way.
         factorised: Whether a feature has a probability by itself, so that a missing one can be

@@ -34,7 +34,7 @@ from isthmus.numerics import floored_log_scale, unfloored_log_scale
 LOG_2PI = math.log(2 * math.pi)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gaussian(Likelihood):
     """x_j ~ N(μ_j, σ_j²) with μ predicted by the decoder.
 
@@ -42,9 +42,13 @@ class Gaussian(Likelihood):
         scale: σ. A positive number is kept fixed, in the data's own units; ``"shared"`` learns
             one for all features, ``"feature"`` one for each, ``"row"`` predicts it from the code.
         floor: Smallest σ that can be learned, as a fraction of the data's standard deviation.
+        ranked: For columns with heavy tails: each is first made normal by its ranks, t(x), and
+            log t′(x) is part of its log-probability, which so stays one of x. Then μ and σ are
+            those of t(x), and what `mean` gives in the units of x is the median.
 
     Raises:
-        InvalidParameterError: A scale that is neither a positive number nor one of the names.
+        InvalidParameterError: A scale that is neither a positive number nor one of the names, or
+            one that columns made normal by ranks can't share.
 
     Example:
         >>> Gaussian("row").traits.outputs
@@ -53,8 +57,18 @@ class Gaussian(Likelihood):
 
     scale: float | str = "feature"
     floor: float = 1e-3
+    ranked: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ranked, bool):
+            raise InvalidParameterError(
+                f"Gaussian's ranked must be True or False; got {self.ranked!r}."
+            )
+        if self.ranked and self.scale not in ("feature", "row"):
+            raise InvalidParameterError(
+                "Gaussian(ranked=True) needs the scale 'feature' or 'row': ranks leave no common "
+                f"unit; got {self.scale!r}."
+            )
         if isinstance(self.scale, str):
             require_scale("Gaussian", self.scale, self.floor)
         elif not (is_real(self.scale) and 0 < self.scale < math.inf):
@@ -63,6 +77,10 @@ class Gaussian(Likelihood):
                 f"got {self.scale!r}."
             )
 
+    def __repr__(self) -> str:
+        rare = ", ranked=True" if self.ranked else ""
+        return f"Gaussian(scale={self.scale!r}, floor={self.floor!r}{rare})"
+
     @property
     def traits(self) -> Traits:
         """Mean per row; log-scale where `scale` says; isotropic unless σ differs by feature."""
@@ -70,7 +88,7 @@ class Gaussian(Likelihood):
         return Traits(
             parameters=(Parameter("mean"), Parameter("log_scale", varies)),
             support=REAL,
-            scaling=scaling_of(varies),
+            scaling="rank" if self.ranked else scaling_of(varies),
         )
 
     def log_scale(self, eta: Tensor) -> Tensor:

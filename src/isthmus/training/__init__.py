@@ -6,7 +6,7 @@ from isthmus.training.loop import Epoch, Plan, train
 from isthmus.training.optimizers import OPTIMIZERS, Stepper, require_optimizer, steady
 from isthmus.training.precision import find_device, require_precision
 from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
-from isthmus.training.stream import Choice, StreamRows
+from isthmus.training.stream import Choice, SetAside, StreamRows
 
 __all__ = [
     "OPTIMIZERS",
@@ -17,6 +17,7 @@ __all__ = [
     "Plan",
     "Rows",
     "RowsInMemory",
+    "SetAside",
     "Stepper",
     "StreamRows",
     "ahead",

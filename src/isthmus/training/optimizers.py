@@ -63,18 +63,20 @@ class FusedAdamW:
             for p in group["params"]
         }
         self._counts = [torch.zeros((), device=group["params"][0].device) for group in groups]
+        # a look-up by parameter takes as long as a small tensor's arithmetic
+        self._held = [[(p, self.state[p]) for p in group["params"]] for group in groups]
 
     @torch.no_grad()
     def step(self) -> None:
         """One step for every parameter that has a gradient."""
-        for group, count in zip(self.param_groups, self._counts, strict=True):
-            moving = [p for p in group["params"] if p.grad is not None]
+        for group, count, held in zip(self.param_groups, self._counts, self._held, strict=True):
+            moving = [(p, p.grad, kept) for p, kept in held if p.grad is not None]
             count += 1
             torch._fused_adamw_(
-                moving,
-                [p.grad for p in moving],
-                [self.state[p]["mean"] for p in moving],
-                [self.state[p]["square"] for p in moving],
+                [p for p, _, _ in moving],
+                [gradient for _, gradient, _ in moving],
+                [kept["mean"] for _, _, kept in moving],
+                [kept["square"] for _, _, kept in moving],
                 [],
                 [count] * len(moving),
                 lr=group["lr"],
@@ -229,10 +231,14 @@ class Stepper:
 
     def step(self) -> None:
         """One guarded step on the gradients that are there."""
+        gradients = []
         for parameter in self._parameters:
-            if parameter.grad is not None:
-                parameter.grad = laid_out_as(parameter, parameter.grad)
-        if self._guard([p.grad for p in self._parameters if p.grad is not None]):
+            if (gradient := parameter.grad) is None:
+                continue
+            if gradient.stride() != parameter.stride():
+                gradient = parameter.grad = laid_out_as(parameter, gradient)
+            gradients.append(gradient)
+        if self._guard(gradients):
             rate = self.rate
             for group, highest in zip(self._groups, self._highest, strict=True):
                 group["lr"] = rate * highest

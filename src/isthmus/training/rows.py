@@ -199,9 +199,8 @@ def make_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> RowsInMemory:
         return SparseRows(matrix, chosen, model)
     if matrix.is_sparse:
         return MatrixRows(matrix, chosen, model)
-    if matrix.dtype == np.uint8 or (
-        matrix.dtype == np.float32 and matrix.n_features >= WIDE and _is_near_zero(model)
-    ):
+    wide = matrix.dtype == np.float32 and matrix.n_features >= WIDE and _is_near_zero(model)
+    if model.ranks is None and (wide or matrix.dtype == np.uint8):
         return _affine_rows(matrix, chosen, model)
     return DenseRows(scaled_rows(matrix, chosen, model).to(device))
 
