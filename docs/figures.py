@@ -128,7 +128,7 @@ def usual_manifold() -> Figure:
     clean = np.stack([np.sin(turn), depth, np.sign(turn) * (np.cos(turn) - 1)], axis=-1)
     sheet = two.reconstruct(clean.reshape(-1, 3)).reshape(clean.shape)
     solid.view_init(12, -60)
-    plots.manifold(ess, sheet, solid)
+    plots.manifold(ess[:400], sheet, solid)
     return figure
 
 
@@ -198,7 +198,7 @@ def denoising_field() -> Figure:
     rows = spiral(80, 0.01, seed=1)
     noisy = rows + SIGMA * np.random.default_rng(1).normal(size=rows.shape)
     figure, (ax,) = panels(5.4, height=5.4)
-    field = analysis.vector_field(model, -1.1, 1.1, n_per_axis=24)
+    field = analysis.vector_field(model, -1.1, 1.1, n_per_axis=21)
     plots.denoising_field(field, ax, training=rows, corrupted=noisy, manifold=spiral(300))
     return figure
 
