@@ -175,10 +175,10 @@ class WeightDecay(Penalty):
 Make = Callable[[float], dict[str, Any]]
 MODELS: dict[str, tuple[Make, tuple[float, ...]]] = {
     "AE": (lambda strength: {}, (0.0,)),
-    "AE, weight decay": (lambda s: {"penalty": WeightDecay(s)}, (0.003, 0.01, 0.03, 0.1)),
+    "AE, weight decay": (lambda s: {"penalty": WeightDecay(s)}, (0.003, 0.006, 0.01, 0.02)),
     "DAE, masking": (lambda s: {"corruption": Masking(s)}, (0.1, 0.3, 0.5)),
     "DAE, Gaussian": (lambda s: {"corruption": GaussianNoise(s)}, (0.1, 0.3, 0.5)),
-    "CAE": (lambda s: {"penalty": Contractive(s)}, (0.03, 0.1, 0.3, 1.0)),
+    "CAE": (lambda s: {"penalty": Contractive(s)}, (0.05, 0.1, 0.2, 0.4)),
 }
 PAPER = {  # test error %, ‖J‖ in 1e-4, saturated %
     "CAE": (1.14, 0.73, 86.36),
