@@ -1,12 +1,14 @@
 """Tables with holes and tables with outliers, beside what people use now.
 
     ISTHMUS_DATA=folder python benchmarks/tables.py {imputation,anomalies} [--seeds 5]
+    python benchmarks/tables.py mixed [--peers .peers/bin/python] [--seeds 5]
 
 ``imputation`` hides 20 % of the cells of Adult (``adult.npz``) at random and prints the RMSE of
 the hidden numbers (in column standard deviations), the accuracy of the hidden categories, and how
 many hidden numbers lie in the central 90 % of the draws. ``anomalies`` scores the rows of three
 tables (``anomaly_dev.npz``), fitted without labels and with everything at its default, and prints
-ROC-AUC and average precision; run it with PyOD installed to have its detectors beside.
+ROC-AUC and average precision; run it with PyOD installed to have its detectors beside. ``mixed``
+times an epoch beside PyOD's, in as many rounds as there would be seeds: see `mixed`.
 """
 
 import argparse
@@ -18,10 +20,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import mixed
 from isthmus import Autoencoder, Masking
 
 HIDDEN = 0.2
 DRAWN_ROWS, DRAWS = 6000, 20
+PEERS = Path(__file__).parent.parent / ".peers" / "bin" / "python"
 TABLES = ("cardio", "satellite", "thyroid")
 
 
@@ -112,8 +116,12 @@ def anomalies(seed: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["imputation", "anomalies"])
+    parser.add_argument("what", choices=["imputation", "anomalies", "mixed"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--peers", default=str(PEERS), help="Python with PyOD, for mixed")
     asked = parser.parse_args()
-    for seed in range(asked.seeds):
-        {"imputation": imputation, "anomalies": anomalies}[asked.what](seed)
+    if asked.what == "mixed":
+        mixed.measure(asked.peers, asked.seeds)
+    else:
+        for seed in range(asked.seeds):
+            {"imputation": imputation, "anomalies": anomalies}[asked.what](seed)
