@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from isthmus._errors import InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.analysis import p_values, reasons
-from isthmus.analysis.density import CodeDensity
 from isthmus.data import Matrix, Schema, Unseen
 from isthmus.estimators.apply import (
     Array,
@@ -237,20 +236,9 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._require_fitted()
         n_samples = whole("n_samples", n_samples, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        density = self._density()
+        stochastic = self.model_.encoder.stochastic
+        density = None if stochastic else self._session.density_of(self._tried.codes)
         return self._shaped(draw_rows(self.model_, n_samples, seed, density, mean=mean))
-
-    def _density(self) -> CodeDensity | None:
-        """Of the codes that were kept; None for a code with a prior."""
-        if self.model_.encoder.stochastic:
-            return None
-        if self._tried.codes is None:
-            raise InvalidParameterError(
-                "This code has no prior to sample from, and the model comes from a file without "
-                "codes. Fit it again; or draw codes from isthmus.analysis.fit_density(model, X) "
-                "and decode them with inverse_transform."
-            )
-        return self._session.density_of(self._tried.codes)
 
     # ---- missing cells and odd rows ---------------------------------------------------------
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isthmus._errors import IsthmusWarning
+from isthmus._errors import InvalidParameterError, IsthmusWarning
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.analysis.density import CodeDensity, fit_codes
 from isthmus.data import Data, Matrix, Stream, survey
@@ -69,8 +69,18 @@ class Session:
             self.double = copy.deepcopy(model).double()
         return self.double
 
-    def density_of(self, codes: NDArray[np.float32]) -> CodeDensity:
-        """The density of these codes, fitted when it is first asked for."""
+    def density_of(self, codes: NDArray[np.float32] | None) -> CodeDensity:
+        """The density of the codes that were kept, fitted when it is first asked for.
+
+        Raises:
+            InvalidParameterError: None were.
+        """
+        if codes is None:
+            raise InvalidParameterError(
+                "This code has no prior to sample from, and the model comes from a file without "
+                "codes. Fit it again; or draw codes from isthmus.analysis.fit_density(model, X) "
+                "and decode them with inverse_transform."
+            )
         if self.density is None:
             self.density = fit_codes(codes)
         return self.density
