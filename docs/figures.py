@@ -231,11 +231,20 @@ def denoising_energy() -> Figure:
 # ---- the contractive one ------------------------------------------------------------------------
 
 
-def contraction(model: Autoencoder, rows: Array) -> Array:
-    """‖∂r/∂x‖²_F at each row, which doesn't depend on the code's own units."""
-    k = model.n_components
-    values = analysis.tangent_space(model, rows, k=k, of="reconstruction").singular_values
-    return np.square(values).sum(1)
+@cache
+def tied(**parts: Any) -> Autoencoder:
+    """One layer of 64 sigmoids with tied weights, as in Rifai et al. (2011)."""
+    how: dict[str, Any] = {"encoder": Deterministic("sigmoid"), "hidden": (), "tied": True}
+    how |= {"likelihood": "gaussian_shared", "learning_rate": 3e-3, "batch_size": 64}
+    model = Autoencoder(64, validation_fraction=0, random_state=0, **how, **parts)
+    return model.fit(digits()[0])
+
+
+THREE: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "denoising": {"corruption": GaussianNoise(NOISE)},
+    "contractive": {"penalty": Contractive(1000.0)},
+}
 
 
 @picture
@@ -243,10 +252,11 @@ def contractive_trade_off() -> Figure:
     """What contraction costs: λ moves, for the penalty on f and the one on r."""
     _, test, _ = digits()
     figure, (ax,) = panels(4.6, height=3.3)
-    ways = {"encoder": (1.0, 10.0, 100.0, 1000.0), "reconstruction": (0.1, 1.0, 3.0, 10.0)}
+    ways = {"encoder": (100.0, 300.0, 600.0, 1000.0), "reconstruction": (1.0, 3.0, 10.0, 30.0)}
     for of, weights in ways.items():
-        models = [of_digits(UNITS, penalty=Contractive(each, of=of)) for each in weights]
-        norms = [contraction(model, test).mean() for model in models]
+        models = [tied(penalty=Contractive(each, of=of)) for each in weights]
+        slopes = [analysis.jacobian(model, test, of="reconstruction") for model in models]
+        norms = [np.square(each).sum((1, 2)).mean() for each in slopes]
         errors = [np.sqrt(np.square(model.reconstruct(test) - test).mean()) for model in models]
         plots.trade_off(norms, errors, weights, ax, label=f"Contractive(λ, of={of!r})")
     ax.set_xlabel("mean ‖∂r/∂x‖² on held-out digits")
@@ -256,17 +266,12 @@ def contractive_trade_off() -> Figure:
 
 @picture
 def contractive_spectrum() -> Figure:
-    """Singular values of the reconstruction's Jacobian under three ways to learn."""
+    """Singular values of the encoder's Jacobian under three ways to learn."""
     _, test, _ = digits()
-    ways: dict[str, dict[str, Any]] = {
-        "usual": {},
-        "denoising": {"corruption": GaussianNoise(NOISE)},
-        "contractive": {"penalty": Contractive(100.0)},
-    }
     figure, (ax,) = panels(4.6, height=3.3)
-    for name, parts in ways.items():
-        space = analysis.tangent_space(of_digits(32, **parts), test, k=32, of="reconstruction")
-        plots.spectrum(space.singular_values, ax, of="reconstruction", label=name)
+    for name, parts in THREE.items():
+        space = analysis.tangent_space(tied(**parts), test, k=48)
+        plots.spectrum(space.singular_values, ax, label=name)
     return figure
 
 
@@ -277,9 +282,8 @@ def contractive_tangents() -> Figure:
     chosen, k = test[:6], 5
     figure, axes = panels(0.75, 3.4, 3.4, height=3.6)
     plots.images(chosen, axes[0], n_columns=1, **DIGITS).set_title("digit")
-    ways: dict[str, dict[str, Any]] = {"usual": {}, "contractive": {"penalty": Contractive(100.0)}}
-    for ax, (name, parts) in zip(axes[1:], ways.items(), strict=True):
-        found = analysis.tangent_space(of_digits(32, **parts), chosen, k=k).directions
+    for ax, name in zip(axes[1:], ("usual", "contractive"), strict=True):
+        found = analysis.tangent_space(tied(**THREE[name]), chosen, k=k).directions
         most = float(np.abs(found).max())
         images = found.reshape(-1, 8, 8)
         plots.images(images, ax, n_columns=k, limits=(-most, most)).set_title(f"tangents, {name}")
@@ -404,8 +408,8 @@ def analysis_sensitivity() -> Figure:
     _, test, _ = digits()
     found = analysis.sensitivity(of_digits(UNITS), test)
     figure, (left, right) = panels(3.6, 3.0, height=2.9)
-    label = "‖∂f/∂xⱼ‖ (code units per grey level)"
-    plots.sensitivity(found.features.reshape(8, 8), left, label=label)
+    label = "‖∂f/∂xⱼ‖ (code units per std)"
+    plots.sensitivity(found.scaled_features.reshape(8, 8), left, label=label)
     names = [f"unit {i + 1}" for i in range(UNITS)]
     of_units = "‖∂hᵢ/∂x‖ (code units per std)"
     plots.sensitivity(found.units, right, names=names, label=of_units)
@@ -421,7 +425,7 @@ def analysis_walk() -> Figure:
     for row in (0, 4, 7, 9):
         start = test[row].ravel()
         first = analysis.tangent_space(model, test[row : row + 1], k=1).directions[0, 0]
-        way = analysis.walk(model, start, 2.0 * first, steps=11).points
+        way = analysis.walk(model, start, 5.0 * first, steps=11).points
         lines[f"from {row}"] = way.reshape(-1, 8, 8)
     return lines_of(lines)
 
