@@ -3,7 +3,8 @@
     python benchmarks/parquet.py [--rows 5000000] [--in-memory 1000000] [--folder FOLDER]
 
 The file is made first, block by block: 50 columns of float64 (`--dtype float32` for half the size)
-with ten common causes, in row groups of 100,000 rows; 2 GB for five million. Then each of these is a process of its own:
+with ten common causes, in row groups of 100,000 rows; 2 GB for five million. Then each of these is
+a process of its own:
 
 - `fit` from the file, one epoch, and `transform` of the file to another one: the peak resident set
   is everything, interpreter and torch among it;

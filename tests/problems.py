@@ -26,7 +26,7 @@ from isthmus import (
     StudentT,
     ZeroInflatedNegativeBinomial,
 )
-from isthmus.encoders import Deterministic, Encoder
+from isthmus.encoders import Deterministic, Encoder, GaussianCode
 from isthmus.entry import entry_width
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model, Shape
@@ -236,7 +236,7 @@ _LEAST: dict[type[Likelihood], Callable[..., float]] = {
 }
 
 
-# ---- densities with a score, and manifolds with tangents ------------------------------------------
+# ---- densities with a score, and manifolds with tangents ----------------------------------------
 
 
 @dataclass(frozen=True)
@@ -377,3 +377,128 @@ def _nearest_turn(y: np.ndarray) -> np.ndarray:
 def _spiral_slope(turn: np.ndarray) -> np.ndarray:
     cos, sin = np.cos(turn), np.sin(turn)
     return np.column_stack([cos - turn * sin, sin + turn * cos])
+
+
+# ---- modes, and a model whose posterior is known ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Three round clusters in the plane, each N(μ_c, s² I).
+
+    Attributes:
+        distance: Between the first two.
+        std: s.
+        n_rows: n.
+        seed: Of the rows.
+    """
+
+    distance: float = 2.0
+    std: float = 0.25
+    n_rows: int = 10_000
+    seed: int = 0
+    weights = np.array([0.5, 0.3, 0.2])
+
+    @property
+    def centers(self) -> np.ndarray:
+        return self.distance * np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.8]])
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.choice(3, self.n_rows, p=self.weights)
+        noise = self.std * rng.normal(size=(self.n_rows, 2))
+        return (self.centers[chosen] + noise).astype(np.float32)
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.weights @ self.centers
+
+    def covariance(self, noise: float = 0.0) -> np.ndarray:
+        """Of rows with normal noise of this standard deviation added, (2, 2)."""
+        between = (self.weights * self.centers.T) @ self.centers - np.outer(self.mean, self.mean)
+        return between + (self.std**2 + noise**2) * np.eye(2)
+
+    def nearest(self, rows: np.ndarray) -> np.ndarray:
+        """The number of the nearest center of each row."""
+        return ((rows[:, None] - self.centers) ** 2).sum(2).argmin(1)
+
+    def shares(self, rows: np.ndarray) -> np.ndarray:
+        """The part of the rows that is nearest to each center."""
+        return np.bincount(self.nearest(rows), minlength=3) / len(rows)
+
+
+@dataclass(frozen=True)
+class LinearVariational:
+    """x = W h + b + σ ε as a model with set weights, and an encoder that is wrong on purpose.
+
+    p(h | x) is N(A(x − b), P⁻¹) with P = I + WᵀW/σ²; the encoder's covariance is diagonal, and
+    its mean and width are off by as much as is asked for.
+
+    Attributes:
+        n_features: d.
+        n_components: k.
+        noise: σ.
+        width: The encoder's standard deviations, as a multiple of the best ones.
+        shift: The error of its mean, as a multiple of its standard deviation.
+        alike: How much of W's first column the others have too, which correlates the posterior.
+        n_rows: n.
+    """
+
+    n_features: int = 10
+    n_components: int = 3
+    noise: float = 0.3
+    width: float = 1.0
+    shift: float = 0.0
+    alike: float = 0.0
+    n_rows: int = 20
+
+    @cached_property
+    def loadings(self) -> np.ndarray:
+        loadings = np.random.default_rng(0).normal(size=(self.n_features, self.n_components))
+        return loadings + self.alike * loadings[:, :1]
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        rng = np.random.default_rng(1)
+        codes = rng.normal(size=(self.n_rows, self.n_components))
+        noise = self.noise * rng.normal(size=(self.n_rows, self.n_features))
+        return codes @ self.loadings.T + noise
+
+    @property
+    def precision(self) -> np.ndarray:
+        """P, (k, k)."""
+        return np.eye(self.n_components) + self.loadings.T @ self.loadings / self.noise**2
+
+    @property
+    def map_to_code(self) -> np.ndarray:
+        """A, (k, d)."""
+        return np.linalg.solve(self.precision, self.loadings.T) / self.noise**2
+
+    @property
+    def log_evidence(self) -> np.ndarray:
+        """log N(x; 0, W Wᵀ + σ² I), (n,)."""
+        covariance = self.loadings @ self.loadings.T + self.noise**2 * np.eye(self.n_features)
+        return st.multivariate_normal(np.zeros(self.n_features), covariance).logpdf(self.rows)
+
+    @cached_property
+    def model(self) -> Model:
+        k = self.n_components
+        rows = torch.from_numpy(self.rows)
+        model = make_model(rows, Gaussian(self.noise), GaussianCode(), k, ()).double()
+        std = self.width / np.sqrt(np.diag(self.precision))
+        with torch.no_grad():
+            (weight, bias) = _layer(model.encoder_network)
+            weight.zero_()[:k] = torch.from_numpy(self.map_to_code)
+            bias[:k] = torch.from_numpy(self.shift * std)
+            bias[k:] = torch.from_numpy(8 * np.arctanh(np.log(std) / 8))
+            (weight, bias) = _layer(model.decoder_network)
+            weight.copy_(torch.from_numpy(self.loadings))
+            bias.zero_()
+        return model
+
+
+def _layer(network: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of the only layer."""
+    matrix, vector = sorted(network.parameters(), key=lambda p: -p.ndim)
+    return matrix, vector

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from isthmus import GaussianNoise, InvalidParameterError, Masking, SaltAndPepper, Swap
+from isthmus import (
+    GaussianNoise,
+    InvalidParameterError,
+    Masking,
+    SaltAndPepper,
+    Swap,
+    Walkback,
+)
 from isthmus._registry import to_card
 from isthmus.corruptions import CORRUPTIONS, Cells, corrupt, corrupt_cells
 
@@ -18,7 +25,27 @@ def generator(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+# a walk is made by the objective; what is drawn there is tested there
+DIRECT = [name for name in CORRUPTIONS if not CORRUPTIONS[name].going_on()]
+
+
+def test_all_but_the_walk_corrupt_by_themselves():
+    assert set(CORRUPTIONS) - set(DIRECT) == {"walkback"}
+    x = rows()
+    for copy in (Walkback()(x, 1, generator()), Walkback().of_cells(cells(), generator())):
+        assert copy.shape == (N, D)
+    assert torch.equal(Walkback()(x, 1, generator()), x)
+    assert Walkback(0.3).going_on() == 0.3
+    assert Walkback(0.3).in_units(2.0) == Walkback(0.3)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "0.5", None, True])
+def test_a_walk_that_never_ends_is_refused(rate):
+    with pytest.raises(InvalidParameterError, match="Walkback's rate"):
+        Walkback(rate)
+
+
+@pytest.mark.parametrize("name", DIRECT)
 def test_x_itself_and_the_global_state_are_left_alone(name):
     x, before = rows(), torch.random.get_rng_state()
     kept = x.clone()
@@ -223,7 +250,7 @@ def differ(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a != b) & ~(a.isnan() & b.isnan())
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("name", DIRECT)
 def test_corrupting_cells_leaves_them_and_the_global_state_alone(name):
     given, before = cells(), torch.random.get_rng_state()
     kept = given.values.clone()

@@ -37,7 +37,7 @@ PUBLIC = {
         "ZeroInflatedNegativeBinomial",
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
-    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap"},
+    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
     "rooms": {"analysis", "plots"},
     "errors": {

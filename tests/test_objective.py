@@ -15,6 +15,7 @@ from isthmus import (
     Columns,
     ContinuousBernoulli,
     Contractive,
+    Curvature,
     Deterministic,
     Gaussian,
     GaussianCode,
@@ -27,6 +28,7 @@ from isthmus import (
     NoisySigmoid,
     Poisson,
     StudentT,
+    Walkback,
     ZeroInflatedNegativeBinomial,
 )
 from isthmus.encoders import ENCODERS
@@ -329,6 +331,38 @@ def test_descending_on_a_table_is_what_torch_would_do(encoder, corruptions, hole
     torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
 
 
+PENALTIES = {
+    "of the code": (L1(0.1), Balance(0.2)),
+    "of the code's Jacobian": (Contractive(0.3, method="exact"), Curvature(0.2)),
+    "of the reconstruction's": (Contractive(0.3, of="reconstruction"), L1(0.1)),
+    "estimated": (Contractive(0.3, method="estimate"), Contractive(0.1, "reconstruction")),
+}
+
+
+@pytest.mark.parametrize("penalties", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("encoder", [Deterministic("sigmoid"), NoisySigmoid()], ids=repr)
+@pytest.mark.parametrize("member", [Gaussian(), ZeroInflatedNegativeBinomial()], ids=repr)
+def test_descending_with_penalties_is_the_gradient_of_the_objective(penalties, encoder, member):
+    model, z = awake(member, encoder)
+    objective = Objective((GaussianNoise(0.2),), penalties)
+    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
+    found = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad()
+    truth = objective(model, z, generator(), 0.5)
+    (truth.total().sum() / 8).backward()
+    wanted = {name: weight.grad for name, weight in model.named_parameters()}
+    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+
+def test_the_choice_of_each_jacobian_is_told():
+    model, z = awake(Gaussian(), Deterministic())
+    parts = (L1(0.1), Contractive(0.1), Contractive(0.1, method="estimate"))
+    exact, asked = Objective((), parts).choices(model, z)
+    assert exact.startswith("Contractive: exact (")
+    assert asked == "Contractive_2: estimate (as asked)"
+
+
 # ---- the five autoencoders ----------------------------------------------------------------------
 
 FIVE = {
@@ -363,3 +397,68 @@ def test_the_rows_that_are_tried_differ():
         z = draw_data(member, N, D, seed)
         assert len(z.unique(dim=0)) > N / 2
         assert z.std(0).min() > 0
+
+
+# ---- the chain of the model and its corruption --------------------------------------------------
+
+
+def linear(slope: float, noise: float) -> Model:
+    """r(x) = slope · x in one column, with a draw of this standard deviation about it."""
+    model = make_model(torch.zeros(4, 1), Gaussian(noise), n_components=1, hidden=()).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(0.0 if parameter.ndim == 1 else 1.0)
+        model.decoder_network.layers[0].weight.fill_(slope)
+    return model
+
+
+def test_a_step_is_a_draw_from_the_reconstruction_of_the_corrupted_row():
+    z = torch.full((40_000, 1), 2.0, dtype=torch.float64)
+    after = Objective((GaussianNoise(0.3),)).step(linear(0.8, 0.5), z, generator())
+    std = math.hypot(0.8 * 0.3, 0.5)
+    assert float(after.mean()) == pytest.approx(1.6, abs=5 * std / 200)
+    assert float(after.std()) == pytest.approx(std, rel=5 / 280)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.7])
+def test_a_walk_goes_on_with_its_rate_and_is_corrupted_at_its_end(p):
+    """After L steps the mean is a^L x; L is geometric, so E[x̃ | x] = x (1 − p)/(1 − p a)."""
+    a, z = 0.8, torch.full((60_000, 1), 2.0, dtype=torch.float64)
+    objective = Objective((GaussianNoise(0.3), Walkback(p)))
+    seen, target = objective._corrupted(linear(a, 0.5), z, generator())
+    assert target is z
+    assert float(seen.mean()) == pytest.approx(
+        2 * (1 - p) / (1 - p * a), abs=5 * float(seen.std()) / 60_000**0.5
+    )
+    still = float((Objective((Walkback(p),))._corrupted(linear(a, 0.5), z, generator())[0] == 2)
+                  .double().mean())  # fmt: skip
+    assert still == pytest.approx(1 - p, abs=5 * (p * (1 - p) / 60_000) ** 0.5)
+
+
+@pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_any_model_walks_and_its_rows_stay_what_is_scored(member, name):
+    model, z = awake(member, ENCODERS[name])
+    kept = z.clone()
+    objective = Objective((Walkback(0.6), Masking(0.2)))
+    state = objective.step(model, z, generator())
+    assert state.shape == z.shape
+    assert member.traits.support.contains(model.unscaled(state).numpy()).all()
+    terms = objective.descend(model, z, generator())
+    assert torch.isfinite(terms.total()).all()
+    assert torch.equal(z, kept)
+    assert all(p.grad is not None for p in model.encoder_network.parameters())
+
+
+def test_tables_walk_and_their_holes_stay_holes_of_the_target():
+    member = Columns((Gaussian(), Categorical(3), Poisson()))
+    parts = [draw_data(part, 200, 1, seed=4) for part in member.parts]
+    z = torch.cat(parts, 1)
+    model = wake(make_model(z.float(), member, None, n_components=K), size=0.2)
+    z[::2, 0] = torch.nan
+    objective = Objective((Walkback(0.9), Masking(0.4, targets="hidden")))
+    _, target = objective._corrupted(model, z, generator())
+    shown = ~target.isnan()
+    assert torch.equal(target[shown], z[shown])
+    assert target[::2, 0].isnan().all()
+    assert 0 < float(shown.double().mean()) < 0.7

@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import kl_div
 
-from isthmus import L1, Balance, Contractive, InvalidParameterError, KLSparsity
+from isthmus import L1, Balance, Contractive, Curvature, InvalidParameterError, KLSparsity
 from isthmus._registry import to_card
 from isthmus.networks import MLP
 from isthmus.penalties import PENALTIES, Maps
@@ -124,12 +125,18 @@ def jacobians(function, x: torch.Tensor) -> np.ndarray:
     return torch.stack(found).numpy()
 
 
+def map_of(known: Maps, of: str):
+    if of == "encoder":
+        return known.code
+    return lambda x: known.decode(known.code(x))
+
+
 @pytest.mark.parametrize("of", ["encoder", "reconstruction"])
 @pytest.mark.parametrize("output", ["identity", "sigmoid"])
 def test_contractive_is_the_squared_norm_of_the_jacobian(of, output):
     known = maps(network(), output)
     value = Contractive(0.6, of=of)(rows(), known.code(rows()), known).detach().numpy()
-    function = known.code if of == "encoder" else known.reconstruct
+    function = map_of(known, of)
     truth = 0.6 * (jacobians(function, rows()) ** 2).sum((1, 2))
     np.testing.assert_allclose(value, truth, rtol=1e-10)
 
@@ -141,6 +148,82 @@ def test_contractive_sees_through_any_module():
     known = maps(module)
     value = Contractive(1.0)(rows(), known.code(rows()), known).detach().numpy()
     np.testing.assert_allclose(value, (jacobians(known.code, rows()) ** 2).sum((1, 2)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("of", ["encoder", "reconstruction"])
+def test_an_estimate_has_the_exact_mean_and_repeats_with_its_generator(of):
+    part = Contractive(0.6, of=of, method="estimate", n_probes=2)
+    known = maps(network())
+    h = known.code(rows())
+    first, second = (part(rows(), h, maps(network(), seed=s)).detach() for s in (5, 6))
+    assert (first != second).any()
+    torch.testing.assert_close(first, part(rows(), h, maps(network())).detach(), rtol=0, atol=0)
+    draws = torch.stack([part(rows(), h, known).detach() for _ in range(2000)])
+    exact = Contractive(0.6, of=of, method="exact")(rows(), h, known).detach()
+    error = draws.std(0) / math.sqrt(len(draws))
+    assert ((draws.mean(0) - exact).abs() < 3.5 * error).all()  # 3 standard errors of 12 rows
+
+
+def test_auto_is_exact_for_narrow_codes_and_an_estimate_for_wide_ones():
+    known = maps(network())
+    assert Contractive().choice(rows(), known).method == "exact"
+    wide = MLP([D, 80, 70], "tanh", generator()).double()
+    chosen = Contractive().choice(rows(), replace(maps(wide), n_components=70))
+    assert chosen.method == "exact"  # from the side of the data, which is narrow
+    x = torch.randn(N, 90, dtype=torch.float64, generator=generator(1))
+    wide = MLP([90, 80, 70], "tanh", generator()).double()
+    chosen = Contractive().choice(x, replace(maps(wide), n_components=70))
+    assert chosen.method == "estimate"
+    assert L1().choice(rows(), known) is None
+
+
+@pytest.mark.parametrize("of", ["encoder", "reconstruction"])
+@pytest.mark.parametrize("widths", [(D, K), (D, 5, K)], ids=str)
+def test_curvature_is_the_distance_of_the_jacobians_at_neighbours(of, widths):
+    part, known = Curvature(0.6, std=0.3, of=of, method="exact", n_draws=3), maps(network(widths))
+    value = part(rows(), known.code(rows()), known).detach().numpy()
+    draws, function = generator(5), map_of(known, of)
+    truth = np.zeros(N)
+    for _ in range(3):
+        noise = 0.3 * torch.randn(N, D, dtype=torch.float64, generator=draws)
+        change = jacobians(function, rows()) - jacobians(function, rows() + noise)
+        truth += 0.6 / 3 * (change**2).sum((1, 2))
+    np.testing.assert_allclose(value, truth, rtol=1e-9)
+
+
+def test_curvature_of_little_noise_is_the_squared_second_derivative():
+    known, std = maps(network()), 1e-4
+    part = Curvature(1.0, std=std, method="exact", n_draws=4000)
+    value = part(rows(), known.code(rows()), known).detach().numpy() / std**2
+    hessian = torch.autograd.functional.hessian
+    truth = [
+        sum(
+            hessian(lambda r, j=j: known.code(r.unsqueeze(0))[0, j], row).square().sum().item()
+            for j in range(K)
+        )
+        for row in rows()
+    ]
+    np.testing.assert_allclose(value, truth, rtol=0.1)
+
+
+def test_a_linear_code_has_no_curvature():
+    known = maps(network((D, K)), "identity")
+    assert (Curvature(1.0)(rows(), known.code(rows()), known) == 0).all()
+
+
+class Stuck(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x.detach())
+
+
+@pytest.mark.parametrize("method", ["exact", "estimate"])
+@pytest.mark.parametrize("of", ["encoder", "reconstruction"])
+def test_a_module_without_a_derivative_is_refused_by_name(of, method):
+    known = maps(network())
+    stuck = Stuck(D, K).double()
+    known = replace(known, encoder=stuck, code=stuck)
+    with pytest.raises(InvalidParameterError, match="Stuck can't be differentiated"):
+        Contractive(of=of, method=method)(rows(), known.code(rows()), known)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -183,7 +266,7 @@ class Rescaled(torch.nn.Module):
         return self.module(self.unit * z)
 
 
-@pytest.mark.parametrize("name", ["l1", "kl_sparsity", "balance", "contractive"])
+@pytest.mark.parametrize("name", ["l1", "kl_sparsity", "balance", "contractive", "curvature"])
 @pytest.mark.parametrize("unit", [0.01, 7.0])
 def test_a_penalty_is_the_same_whatever_unit_the_network_works_in(name, unit):
     part, inner = PENALTIES[name], network()
@@ -195,14 +278,17 @@ def test_a_penalty_is_the_same_whatever_unit_the_network_works_in(name, unit):
 
 @pytest.mark.parametrize("unit", [0.01, 7.0])
 def test_contraction_of_the_reconstruction_has_no_unit(unit):
-    part, inner = Contractive(0.3, of="reconstruction"), network()
-    plain, scaled = maps(inner), maps(Rescaled(inner, unit))
-    inside = Maps(
-        scaled.encoder, K, "sigmoid", scaled.code, lambda z: scaled.reconstruct(z) / unit
-    )
-    one = part(rows(), plain.code(rows()), plain)
-    two = part.in_units(unit)(rows() / unit, scaled.code(rows() / unit), inside)
-    torch.testing.assert_close(one, two, rtol=1e-10, atol=0)
+    inner = network()
+    for part in (Contractive(0.3, of="reconstruction"), Curvature(0.3, of="reconstruction")):
+        plain, scaled = maps(inner), maps(Rescaled(inner, unit))
+        inside = replace(
+            scaled,
+            decode=lambda h, known=scaled: known.decode(h) / unit,
+            mean=lambda out: out.sin() / unit,
+        )
+        one = part(rows(), plain.code(rows()), plain)
+        two = part.in_units(unit)(rows() / unit, scaled.code(rows() / unit), inside)
+        torch.testing.assert_close(one, two, rtol=1e-8, atol=0)
 
 
 # ---- refusals and values ------------------------------------------------------------------------
@@ -214,7 +300,7 @@ def test_penalties_on_activities_refuse_codes_that_are_no_activities(part):
         evaluate(part, mean_activation="identity")
 
 
-@pytest.mark.parametrize("kind", [Contractive, L1, KLSparsity, Balance])
+@pytest.mark.parametrize("kind", [Contractive, Curvature, L1, KLSparsity, Balance])
 @pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan, "1", None, True])
 def test_a_weight_outside_its_range_is_refused(kind, weight):
     with pytest.raises(InvalidParameterError, match=f"{kind.__name__}'s weight"):
@@ -226,6 +312,15 @@ def test_a_weight_outside_its_range_is_refused(kind, weight):
     [
         (lambda: Contractive(of="decoder"), "of"),
         (lambda: Contractive(method="fast"), "method"),
+        (lambda: Contractive(n_probes=0), "n_probes"),
+        (lambda: Contractive(n_probes=1.5), "n_probes"),
+        (lambda: Contractive(n_probes=True), "n_probes"),
+        (lambda: Curvature(std=0.0), "std"),
+        (lambda: Curvature(std=math.inf), "std"),
+        (lambda: Curvature(of="decoder"), "of"),
+        (lambda: Curvature(method="fast"), "method"),
+        (lambda: Curvature(n_draws=0), "n_draws"),
+        (lambda: Curvature(n_probes="1"), "n_probes"),
         (lambda: KLSparsity(target=0.0), "target"),
         (lambda: KLSparsity(target=1.0), "target"),
         (lambda: KLSparsity(target=None), "target"),

@@ -25,7 +25,6 @@ def batch() -> tuple[SparseBatch, torch.Tensor]:
 def test_a_batch_is_its_dense_rows():
     few, x = batch()
     assert torch.equal(few.dense(), x)
-    assert torch.equal(few.part(2, 5).dense(), x[2:5])
     assert torch.equal(few.map(torch.log1p).dense(), x.log1p())
     assert few.shape == x.shape
     assert torch.equal(few.sum_rows(few.values), x.sum(1))

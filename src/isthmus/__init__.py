@@ -30,7 +30,7 @@ _HOMES = {
         "ZeroInflatedNegativeBinomial",
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
-    "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap"),
+    "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
     "isthmus._errors": (
         "FileFormatError",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         TrainingError,
         UnsupportedTypeError,
     )
-    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap
+    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import Autoencoder, load, save
     from isthmus.likelihoods import (
@@ -112,6 +112,7 @@ __all__ = [
     "Swap",
     "TrainingError",
     "UnsupportedTypeError",
+    "Walkback",
     "ZeroInflatedNegativeBinomial",
     "analysis",
     "load",

@@ -8,7 +8,8 @@ In a table it acts on the *cells* instead, before the encoder's view of them is 
 is masked becomes a missing one, which the encoder is told, and noise is for real numbers only.
 
 Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
-between rows keeps each column's marginal distribution exactly.
+between rows keeps each column's marginal distribution exactly. Walkback (Bengio et al., 2013)
+sends x along the model's own chain first.
 """
 
 import math
@@ -64,6 +65,10 @@ class Corruption(ABC):
     def share(self, n_features: int) -> float:
         """Which part of a table's cells the likelihood counts: below 1, only those it hides."""
         return 1.0
+
+    def going_on(self) -> float:
+        """How likely the model's own chain goes one more step from x before x̃ is drawn."""
+        return 0.0
 
     @abstractmethod
     def in_units(self, unit: float) -> "Corruption":
@@ -282,6 +287,50 @@ class Swap(Corruption):
         return self
 
 
+@dataclass(frozen=True)
+class Walkback(Corruption):
+    """Before it is corrupted, x walks away along the model's own chain, and must be found back.
+
+    Bengio et al. (2013): corrupt x, draw x′ ~ p(x | h) from the reconstruction, corrupt x′, and so
+    on; after each draw the walk goes on with probability ``rate``. What the encoder then sees is
+    reconstructed to the x where the walk began. So the places where the chain goes of its own
+    accord are trained on as well: spurious modes lose their mass, and steps grow longer, so that
+    `isthmus.analysis.sample_chain` moves from mode to mode sooner. The paper's rate is ½. It shows
+    every stage of a walk to the model; here each row has one stage in each pass, which is the
+    same in expectation.
+
+    It stands beside other corruptions and by itself leaves a batch as it is: the walk needs the
+    model, and is made by the objective. Each pass costs rate/(1 − rate) more forward passes.
+
+    Args:
+        rate: Probability that the walk goes one step on, in [0, 1).
+    """
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (is_real(self.rate) and 0 <= self.rate < 1):
+            raise InvalidParameterError(
+                f"Walkback's rate must lie in [0, 1), so that walks end; got {self.rate!r}."
+            )
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """A copy of x."""
+        return x.clone()
+
+    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
+        """x itself."""
+        return x
+
+    def going_on(self) -> float:
+        """`rate`."""
+        return self.rate
+
+    def in_units(self, unit: float) -> Corruption:
+        """The same."""
+        return self
+
+
 CORRUPTIONS: Registry[Corruption] = Registry(
     "corruption",
     Corruption,  # type: ignore[type-abstract]  # mypy wants a concrete class where isinstance does not
@@ -290,6 +339,7 @@ CORRUPTIONS: Registry[Corruption] = Registry(
         "masking": Masking,
         "salt_and_pepper": SaltAndPepper,
         "swap": Swap,
+        "walkback": Walkback,
     },
 )
 

@@ -132,7 +132,10 @@ class TableEntry(nn.Module):
     def _write_numbers(self, seen: Tensor, cells: Tensor, missing: Tensor | None) -> None:
         """Real numbers and bits as they are, log(1 + x) of the counts, and the marks of both."""
         m = len(self.numbers)
-        torch.index_select(cells, 0, self.numbers, out=seen[:m])
+        if cells.requires_grad:  # a point of which the code is differentiated
+            seen[:m] = cells.index_select(0, self.numbers)
+        else:
+            torch.index_select(cells, 0, self.numbers, out=seen[:m])
         seen[self.n_plain : m].log1p_()
         if missing is not None:
             seen[m : 2 * m] = missing.index_select(0, self.numbers)

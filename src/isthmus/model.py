@@ -299,7 +299,7 @@ class Model(nn.Module):
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:
-        """E[x | h] in the user's units, (n, d)."""
+        """E[x | h] in the user's units, (n, d); of a column mapped by ranks the median."""
         return self.mean_of(self.decoded(h))
 
     def mean_of(self, out: Tensor) -> Tensor:

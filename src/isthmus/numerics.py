@@ -19,7 +19,7 @@ LARGEST_LOG_DISPERSION = 12.0
 
 def missing_cells(x: Tensor) -> Tensor | None:
     """Which numbers are NaN; None if none is, which one sum finds out."""
-    return x.isnan() if math.isnan(float(x.sum())) else None
+    return x.isnan() if math.isnan(float(x.detach().sum())) else None
 
 
 def by_columns(x: Tensor) -> Tensor:
@@ -34,6 +34,11 @@ def by_columns(x: Tensor) -> Tensor:
 def floored_log_scale(eta: Tensor, floor: float) -> Tensor:
     """log σ with σ² = floor² + exp(2η): smooth, increasing, never below log floor."""
     return 0.5 * torch.logaddexp(2 * eta, torch.full_like(eta, 2 * math.log(floor)))
+
+
+def floored_share(eta: Tensor, floor: float) -> Tensor:
+    """∂ log σ/∂η of `floored_log_scale`: the part of exp(2η) in σ²."""
+    return torch.sigmoid(2 * (eta - math.log(floor)))
 
 
 def unfloored_log_scale(variance: Tensor, floor: float) -> Tensor:
@@ -54,6 +59,11 @@ def log_rate(eta: Tensor) -> Tensor:
     return eta.clamp_max(LARGEST_LOG_RATE) + torch.log1p(F.relu(eta - LARGEST_LOG_RATE))
 
 
+def log_rate_slope(eta: Tensor) -> Tensor:
+    """The derivative of `log_rate`: 1 up to 15, and 1/(1 + η − 15) beyond."""
+    return 1 / (1 + F.relu(eta - LARGEST_LOG_RATE))
+
+
 def inverse_log_rate(log_value: Tensor) -> Tensor:
     """The η for which `log_rate` gives this value."""
     return log_value.clamp_max(LARGEST_LOG_RATE) + torch.expm1(
@@ -64,6 +74,11 @@ def inverse_log_rate(log_value: Tensor) -> Tensor:
 def log_dispersion(eta: Tensor) -> Tensor:
     """12 tanh(η/12): a dispersion between 6·10⁻⁶ and 160,000, which is Poisson to 5 digits."""
     return LARGEST_LOG_DISPERSION * torch.tanh(eta / LARGEST_LOG_DISPERSION)
+
+
+def log_dispersion_slope(log_value: Tensor) -> Tensor:
+    """The derivative of `log_dispersion` where it has this value."""
+    return 1 - (log_value / LARGEST_LOG_DISPERSION).square()
 
 
 def inverse_log_dispersion(log_value: Tensor) -> Tensor:

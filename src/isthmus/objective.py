@@ -101,10 +101,53 @@ class Objective:
         """Which part of a table's observed cells counts: below 1, only what is hidden."""
         return min((each.share(n_features) for each in self.corruptions), default=1.0)
 
+    @torch.no_grad()
+    def step(self, model: Model, z: Tensor, generator: torch.Generator) -> Tensor:
+        """One step of the chain that corruption and model make: z′ ~ p(z | h), h ~ p(h | x̃).
+
+        Its stationary distribution is the data's where p(z | h) is p(z | x̃) (Bengio et al., 2013).
+
+        Args:
+            model: The model.
+            z: Scaled rows (n, d); of a table, cells may be missing.
+            generator: Source of corruption, of noise in the code and of the draw.
+
+        Returns:
+            Scaled rows (n, d), of a table without holes.
+        """
+        eta = model.encode(self._seen(model, z, generator)[0])
+        noise = model.encoder.draw_noise((len(z), model.shape.n_components), generator)
+        h = model.encoder.draw(eta, noise)
+        return model.likelihood.sample(model.decode(h), generator)
+
+    def _walked(self, model: Model, z: Batch, generator: torch.Generator) -> Batch:
+        """Each row some steps down the chain: L of them with probability (1 − p) p^L."""
+        going_on = max((each.going_on() for each in self.corruptions), default=0.0)
+        if not going_on:
+            return z
+        walked = dense(z).clone()
+        walking = torch.arange(len(walked), device=walked.device)
+        while True:
+            chance = torch.rand(len(walking), generator=generator, device=walked.device)
+            walking = walking[chance < going_on]
+            if not len(walking):
+                return walked
+            walked[walking] = self.step(model, walked[walking], generator).to(walked.dtype)
+
     def _corrupted(
         self, model: Model, z: Batch, generator: torch.Generator
     ) -> tuple[Batch, Batch]:
-        """What the encoder sees of x̃, and the cells that count.
+        """What the encoder sees of x̃, and the cells that count."""
+        walked = self._walked(model, z, generator)
+        seen, corrupted = self._seen(model, walked, generator)
+        if corrupted is None or self.share(model.shape.n_features) == 1:
+            return seen, z
+        return seen, dense(z).masked_fill(~corrupted.isnan(), torch.nan)
+
+    def _seen(
+        self, model: Model, z: Batch, generator: torch.Generator
+    ) -> tuple[Batch, Tensor | None]:
+        """What the encoder sees of x̃, and of a table the corrupted cells.
 
         Of a table the cells are corrupted before they enter.
 
@@ -117,15 +160,13 @@ class Objective:
                     "Masking(targets='hidden') is for tables, with a likelihood per column; "
                     "give likelihood as a list or as Columns(...), or use targets='all'."
                 )
-            return corrupt(self.corruptions, model.enter(z), model.entry_width, generator), z
+            entered = model.enter(z)
+            return corrupt(self.corruptions, entered, model.entry_width, generator), None
         if not self.corruptions:
-            return model.enter(z), z
-        values = dense(z)
-        cells = Cells(values, model.table.is_real, model.table.is_category)
+            return model.enter(z), None
+        cells = Cells(dense(z), model.table.is_real, model.table.is_category)
         corrupted = corrupt_cells(self.corruptions, cells, generator)
-        hidden = self.share(model.shape.n_features) < 1
-        target = values.masked_fill(~corrupted.isnan(), torch.nan) if hidden else values
-        return model.enter(corrupted), target
+        return model.enter(corrupted), corrupted
 
     def descend(
         self,

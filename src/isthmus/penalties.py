@@ -16,7 +16,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -135,8 +134,8 @@ def _require_jacobian_of(name: str, of: str, method: str) -> None:
         )
 
 
-def _require_count(name: str, what: str, count: int) -> None:
-    if isinstance(count, bool) or not (isinstance(count, Integral) and count >= 1):
+def _require_count(name: str, what: str, count: float) -> None:
+    if not (is_real(count) and count >= 1 and float(count).is_integer()):
         raise InvalidParameterError(
             f"{name}'s {what} must be a whole number, 1 or more; got {count!r}."
         )

@@ -73,13 +73,6 @@ class SparseBatch:
         """A function that keeps zero, of every number."""
         return replace(self, values=function(self.values))
 
-    def part(self, first: int, last: int) -> "SparseBatch":
-        """Rows first ≤ i < last."""
-        offsets = self.offsets[first : last + 1]
-        inside = slice(int(offsets[0]), int(offsets[-1]))
-        values, columns = self.values[inside], self.columns[inside]
-        return SparseBatch(values, columns, offsets - offsets[0], self.n_features)
-
     def dense(self) -> Tensor:
         """(n, d)."""
         flat = self.values.new_zeros(len(self) * self.n_features)

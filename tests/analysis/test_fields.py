@@ -1,8 +1,10 @@
 """Scores against closed forms, energies against densities, and σ in the right units."""
 
+import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from isthmus import (
@@ -257,3 +259,26 @@ def test_vector_field_refuses_by_name(denoisers, arguments, match):
 def test_vector_field_is_for_two_columns():
     with pytest.raises(InvalidDataError, match="2 columns"):
         vector_field(linear()[0], 0, 1)
+
+
+def test_named_columns_and_grids():
+    frame = pd.DataFrame(NormalMixture(200).rows, columns=["width", "height"])
+    model = Autoencoder(
+        2, likelihood=Gaussian(1.0), max_epochs=2, corruption=GaussianNoise(0.3), **TRAINING
+    ).fit(frame)
+    np.testing.assert_allclose(score_field(model, frame), score_field(model.model_, frame, 0.3))
+    assert energy_difference(model, frame[:3]).shape == (3,)
+    assert vector_field(model, -1, 1, n_per_axis=2).arrows.shape == (4, 2)
+    with pytest.raises(InvalidDataError, match="'height'"):
+        score_field(model, frame.assign(height=np.nan))
+
+
+def test_rows_come_in_blocks_and_in_their_own_precision(monkeypatch):
+    model, X = linear()
+    whole, path = score_field(model, X), energy_difference(model, X[:5])
+    monkeypatch.setattr(sys.modules["isthmus.analysis.learned"], "MOST_ROWS", 3)
+    np.testing.assert_allclose(score_field(model, X), whole, rtol=1e-9)
+    np.testing.assert_allclose(energy_difference(model, X[:5]), path, rtol=1e-9)
+    narrow = score_field(model, X.astype(np.float32))
+    assert narrow.dtype == np.float32
+    np.testing.assert_allclose(narrow, whole, atol=1e-3)

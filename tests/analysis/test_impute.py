@@ -6,6 +6,7 @@ import torch
 
 from isthmus import Autoencoder, Masking
 from isthmus._random import make_generator
+from isthmus.analysis import impute
 from isthmus.analysis.impute import try_on_hidden
 from isthmus.estimators.held_out import Tried
 
@@ -103,3 +104,24 @@ def test_a_trained_linear_model_knows_the_conditional_distribution(seed):
     (draws,) = model.impute(np.tile(row, (20_000, 1)), n_draws=1, random_state=0)
     error = np.cov(draws[:, [0, 2, 5]].T) - spread
     assert np.linalg.norm(error) / np.linalg.norm(spread) < 0.1
+
+
+def test_quantiles_are_those_of_each_column_and_stratum_alone():
+    rng = make_generator(0)
+    errors = torch.randn(300, 7, generator=rng, dtype=torch.float64)
+    errors[torch.rand(errors.shape, generator=rng) < 0.7] = torch.nan
+    errors[:, 2], errors[5, 3] = torch.nan, torch.inf
+    strata = torch.randint(impute.STRATA, errors.shape, generator=rng)
+    strata[:, 1] = 0
+    is_real = torch.tensor([True, True, True, True, False, True, True])
+    found = impute._quantiles(errors, strata, is_real).permute(2, 0, 1)
+    levels = (torch.arange(impute.LEVELS, dtype=torch.float64) + 0.5) / impute.LEVELS
+    for j, column in enumerate(found):
+        known = errors[:, j].isfinite() & is_real[j]
+        for s in range(impute.STRATA):
+            own = errors[known & (strata[:, j] == s), j]
+            values = own if len(own) >= impute.FEWEST_RESIDUALS else errors[known, j]
+            if len(values) < impute.FEWEST_RESIDUALS:
+                assert column[s].isnan().all()
+            else:
+                torch.testing.assert_close(column[s], values.quantile(levels))

@@ -1,11 +1,17 @@
 """Tangents, dimensions and walks on manifolds whose geometry is known."""
 
+from functools import cache
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
 from isthmus import (
     Autoencoder,
+    Contractive,
+    Deterministic,
     Gaussian,
     GaussianNoise,
     InvalidDataError,
@@ -27,17 +33,21 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module", params=RECIPES)
-def known(request):
-    """A denoiser with a wide code, which does not know the dimension, and its manifold."""
-    sigma, n_rows, width, hidden, epochs, batch = RECIPES[request.param]
+@cache
+def denoiser(name):
+    """A model with a wide code, which does not know the dimension."""
+    sigma, n_rows, width, hidden, epochs, batch = RECIPES[name]
     model = Autoencoder(
         width, hidden=hidden, likelihood=Gaussian(1.0), corruption=GaussianNoise(sigma),
         optimizer="adam", learning_rate=1e-2, batch_size=batch, max_epochs=epochs,
         validation_fraction=0, random_state=0,
     )  # fmt: skip
-    model.fit(Manifold(request.param, n_rows, seed=1).rows.astype(np.float32))
-    return model, Manifold(request.param, seed=5)
+    return model.fit(Manifold(name, n_rows, seed=1).rows.astype(np.float32))
+
+
+@pytest.fixture(params=RECIPES)
+def known(request):
+    return denoiser(request.param), Manifold(request.param, seed=5)
 
 
 def largest_angles(found, true):
@@ -61,7 +71,7 @@ def test_the_true_tangents_are_the_ways_along(known):
 
 def test_leading_directions_are_the_tangents(known):
     model, manifold = known
-    space = tangent_space(model, manifold.rows, manifold.dimension, of="reconstruction")
+    space = tangent_space(model, manifold.rows, manifold.dimension)
     angles = largest_angles(space.directions, manifold.tangents(manifold.rows))
     assert np.median(angles) <= 2.5
     assert np.quantile(angles, 0.95) <= 5
@@ -73,19 +83,9 @@ def test_local_dimension_is_the_manifolds(known):
     assert np.mean(found == manifold.dimension) >= 0.95
 
 
-@pytest.fixture(scope="module")
-def circle():
-    sigma, n_rows, width, hidden, epochs, batch = RECIPES["circle"]
-    model = Autoencoder(
-        width, hidden=hidden, likelihood=Gaussian(1.0), corruption=GaussianNoise(sigma),
-        optimizer="adam", learning_rate=1e-2, batch_size=batch, max_epochs=epochs,
-        validation_fraction=0, random_state=0,
-    )  # fmt: skip
-    return model.fit(Manifold("circle", n_rows, seed=1).rows.astype(np.float32))
-
-
-def test_a_walk_goes_round_the_circle(circle):
-    way = walk(circle, [1.0, 0.0], [0.5, 2 * np.pi / 100], 100)
+def test_a_walk_goes_round_the_circle():
+    circle = denoiser("circle")
+    way = walk(circle, [1.0, 0.0], [0.05, 2 * np.pi / 100], 100)
     assert way.points.shape == (101, 2)
     assert way.codes.shape == (101, 16)
     radii = np.linalg.norm(way.points, axis=1)
@@ -110,14 +110,39 @@ def test_a_walk_on_a_plane_is_straight():
     np.testing.assert_allclose(steps[0], image @ (image.T @ way_to), atol=1e-9)
 
 
-def linear(problem, n_components=2, max_epochs=20):
+def linear(problem, n_components=2, max_epochs=60):
     return Autoencoder(
         n_components, hidden=(), likelihood=Gaussian(1.0), max_epochs=max_epochs,
         optimizer="adam", learning_rate=1e-2, validation_fraction=0, random_state=0,
     ).fit(problem.rows)  # fmt: skip
 
 
-# ---- linear models, where all is algebra ----------------------------------------------------------
+def test_a_contracting_encoder_has_tangents_too():
+    manifold = Manifold("circle", seed=5)
+    model = Autoencoder(
+        32, hidden=(), encoder=Deterministic("sigmoid"), penalty=Contractive(1e-3),
+        likelihood=Gaussian(1.0), optimizer="adam", learning_rate=1e-2, batch_size=250,
+        max_epochs=40, validation_fraction=0, random_state=0,
+    )  # fmt: skip
+    model.fit(Manifold("circle", 4000, seed=1).rows.astype(np.float32))
+    space = tangent_space(model, manifold.rows, 1, of="encoder")
+    angles = largest_angles(space.directions, manifold.tangents(manifold.rows))
+    assert np.median(angles) <= 5
+
+
+def test_a_wide_model_goes_without_its_whole_jacobian():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 160)) * np.linspace(2, 0.5, 160)
+    model = Autoencoder(140, hidden=(), max_epochs=3, likelihood=Gaussian(1.0), random_state=0)
+    matrix = (model.fit(X).reconstruct(np.eye(160)) - model.reconstruct(np.zeros((1, 160)))).T
+    left, values, _ = np.linalg.svd(matrix)
+    space = tangent_space(model, X[:3], 3)
+    np.testing.assert_allclose(space.singular_values, np.tile(values[:3], (3, 1)), rtol=1e-6)
+    found = np.abs(np.einsum("nkd,dk->nk", space.directions, left[:, :3]))
+    np.testing.assert_allclose(found, 1, atol=1e-6)
+
+
+# ---- linear models, where all is algebra --------------------------------------------------------
 
 
 @pytest.mark.parametrize("of", ["encoder", "reconstruction"])
@@ -176,7 +201,7 @@ def test_dimension_does_not_depend_on_the_units_of_columns():
 @pytest.fixture(scope="module")
 def plane():
     problem = LinearGaussian(n_features=5, n_components=2, n_rows=200)
-    return linear(problem, max_epochs=5), problem.rows
+    return linear(problem, max_epochs=200), problem.rows
 
 
 @pytest.mark.parametrize("k", [0, 3, 1.5, True, "2"])
@@ -202,7 +227,15 @@ def test_tangents_refuse_by_name(plane):
             function(Autoencoder(), X)
 
 
-def test_walks_refuse_by_name(plane, circle):
+def test_a_walk_may_start_at_a_frames_row(plane):
+    model, X = plane
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    again = clone(model).fit(frame)
+    way = walk(again, frame[:1], X[1] - X[0], 2)
+    np.testing.assert_allclose(way.points, walk(model, X[0], X[1] - X[0], 2).points, atol=1e-9)
+
+
+def test_walks_refuse_by_name(plane):
     model, X = plane
     for steps in (0, 1.5, True):
         with pytest.raises(InvalidParameterError, match="steps"):

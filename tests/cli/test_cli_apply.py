@@ -110,12 +110,12 @@ def test_sample(run, files, tmp_path):
         np.testing.assert_array_equal(np.load(target), expected)
 
 
-def test_a_code_without_a_prior_has_no_samples(run, files, tmp_path):
-    model = tmp_path / "m.safetensors"
+def test_a_code_without_a_prior_has_samples_too(run, files, tmp_path):
+    model, target = tmp_path / "m.safetensors", tmp_path / "draws.npy"
     run("fit", files / "table.npy", "-o", model, "--max-epochs", 1, "-q")
-    ended = run("sample", model)
-    assert ended.code == 2
-    assert "no prior" in ended.line
+    ended = run("sample", model, "-n", 30, "--random-state", 5, "-o", target)
+    assert (ended.code, ended.json["rows"]) == (0, 30)
+    np.testing.assert_array_equal(np.load(target), load(model).sample(30, random_state=5))
 
 
 def test_images_as_arrays_tables_and_pictures(run, files, tmp_path):

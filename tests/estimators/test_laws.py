@@ -316,11 +316,27 @@ def test_samples_have_the_shape_and_the_place_of_the_data():
     assert (np.abs(drawn.mean(0) - images.mean(0)) < error).all()
 
 
+@pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
+@pytest.mark.parametrize(("scale", "place"), [(1e300, 0.0), (1.0, 1e9)])
+def test_samples_of_far_and_of_fine_data_keep_their_digits(encoder, scale, place):
+    rows = scale * REAL + place
+    model = small(encoder=encoder, likelihood="gaussian", max_epochs=30, learning_rate=1e-2)
+    drawn = model.fit(rows).sample(5000)
+    error = 6 * REAL.std(0) / math.sqrt(len(REAL))
+    assert (np.abs(((drawn - place) / scale).mean(0) - REAL.mean(0)) < error).all()
+    assert len(np.unique(drawn[:, 0])) > 4900
+
+
 @pytest.mark.parametrize("encoder", ["deterministic", "noisy_sigmoid"])
-def test_codes_without_a_prior_can_not_be_sampled(encoder):
-    model = small(encoder=encoder).fit(REAL)
-    with pytest.raises(InvalidParameterError, match=r"no prior.*encoder='gaussian'"):
-        model.sample(3)
+def test_codes_without_a_prior_are_sampled_from_their_density(encoder):
+    model = small(encoder=encoder, max_epochs=60, learning_rate=1e-2).fit(REAL)
+    drawn, means = model.sample(20_000), model.sample(20_000, mean=True)
+    error = 6 * REAL.std(0) / math.sqrt(len(REAL))
+    assert (np.abs(drawn.mean(0) - REAL.mean(0)) < error).all()
+    np.testing.assert_allclose(drawn.std(0), REAL.std(0), rtol=0.15)
+    np.testing.assert_allclose(means.std(0), model.reconstruct(REAL).std(0), rtol=0.15)
+    assert np.array_equal(model.sample(7, random_state=1), model.sample(7, random_state=1))
+    assert not np.array_equal(model.sample(7, random_state=1), model.sample(7, random_state=2))
     with pytest.raises(InvalidParameterError, match="n_samples must be a whole number"):
         model.sample(0)
 

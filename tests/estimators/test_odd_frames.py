@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from isthmus import Autoencoder, InvalidDataError
 from tests.estimators.odd_frames import KINDS, LIBRARIES, cells, odd_frames
 
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def fitted(frame, **more):
@@ -35,7 +35,6 @@ def holes_for(model, odd):
     return odd.new if model.likelihood_.traits.columns is not None else odd.train
 
 
-@pytest.mark.filterwarnings("ignore:.*never seen in training")
 @QUICK
 @given(odd_frames())
 def test_no_nan_in_codes_and_scores(odd):
@@ -52,7 +51,6 @@ def test_no_nan_in_codes_and_scores(odd):
     assert not np.isnan(model.score_features(rows)).any()
 
 
-@pytest.mark.filterwarnings("ignore:.*never seen in training")
 @QUICK
 @given(odd_frames(), st.sampled_from([None, 1]))
 def test_imputation_fills_the_holes_and_nothing_else(odd, n_draws):
@@ -101,7 +99,6 @@ def same_bits(one, other):
     return type(one) is type(other) and one == other
 
 
-@pytest.mark.filterwarnings("ignore:.*never seen in training")
 @settings(QUICK, max_examples=15)
 @given(odd_frames(libraries=["pandas", "polars", "arrow"]), st.randoms())
 def test_columns_are_matched_by_name(odd, random):

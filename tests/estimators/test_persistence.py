@@ -107,8 +107,7 @@ def test_what_is_loaded_answers_bit_for_bit(rows, how, tmp_path):
         assert np.array_equal(getattr(loaded, method)(rows), getattr(model, method)(rows)), method
     codes = model.transform(rows)
     assert np.array_equal(loaded.inverse_transform(codes), model.inverse_transform(codes))
-    if model.model_.encoder.stochastic:
-        assert np.array_equal(loaded.sample(5), model.sample(5))
+    assert np.array_equal(loaded.sample(5), model.sample(5))
     assert params_of(loaded) == params_of(model)
     assert loaded.history_ == model.history_
     assert loaded.likelihood_ == model.likelihood_
@@ -420,6 +419,36 @@ def test_a_later_format_is_refused(path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
     with pytest.raises(FileFormatError, match="format 2, but this version reads format 1; update"):
         load(path)
+
+
+def test_a_file_without_codes_has_no_samples(tmp_path):
+    model = small(likelihood="gaussian").fit(REAL)
+    save(model, tmp_path / "new")
+    card, tensors = read_model(tmp_path / "new")
+    assert tensors.pop("codes").shape == (300, 3)
+    numbers = {name: tensor.clone() for name, tensor in tensors.items()}
+    write_model(tmp_path / "old", {name: card[name] for name in card if name != "format"}, numbers)
+    loaded = load(tmp_path / "old")
+    assert np.array_equal(loaded.transform(REAL), model.transform(REAL))
+    with pytest.raises(InvalidParameterError, match=r"no prior.*fit_density"):
+        loaded.sample(3)
+
+
+CODES = {
+    "another width": torch.zeros(5, 4),
+    "one dimension": torch.zeros(3),
+    "no rows": torch.zeros(0, 3),
+    "another type": torch.zeros(5, 3, dtype=torch.float64),
+    "NaN": torch.full((5, 3), math.nan),
+}
+
+
+@pytest.mark.parametrize("codes", CODES.values(), ids=CODES)
+def test_codes_that_do_not_fit_are_refused(tmp_path, codes):
+    save(small(likelihood="gaussian").fit(REAL), tmp_path / "m")
+    rewrite(tmp_path / "m", lambda card: None, {"codes": codes})
+    with pytest.raises(FileFormatError, match="does not fit its numbers"):
+        load(tmp_path / "m")
 
 
 def test_what_a_later_version_adds_beside_the_known_is_ignored(path):

@@ -56,7 +56,8 @@ def test_results_equal_those_in_memory(fitted, folder):
 
 
 def test_codes_are_written_in_blocks(fitted, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.data.growing.GROUP_CELLS", 500)
+    for module in ("isthmus.data.growing", "isthmus.estimators.outflow"):
+        monkeypatch.setattr(f"{module}.GROUP_CELLS", 500)
     path = tmp_path / "codes.parquet"
     assert fitted.transform_to(folder, path, score=True) == len(X)
     found = pq.read_table(path)

@@ -12,6 +12,15 @@ from isthmus.analysis.conformal import flags, p_values, reasons
 from isthmus.analysis.pooling import Pooled, pool
 
 if TYPE_CHECKING:
+    from isthmus.analysis.chains import langevin, sample_chain
+    from isthmus.analysis.density import CodeDensity, fit_density
+    from isthmus.analysis.evidence import (
+        Evidence,
+        Parzen,
+        annealed_log_evidence,
+        log_evidence,
+        parzen_log_likelihood,
+    )
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
@@ -20,6 +29,15 @@ if TYPE_CHECKING:
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
 _HOMES = {
+    "isthmus.analysis.chains": ("langevin", "sample_chain"),
+    "isthmus.analysis.density": ("CodeDensity", "fit_density"),
+    "isthmus.analysis.evidence": (
+        "Evidence",
+        "Parzen",
+        "annealed_log_evidence",
+        "log_evidence",
+        "parzen_log_likelihood",
+    ),
     "isthmus.analysis.fields": (
         "VectorField",
         "energy_difference",
@@ -41,21 +59,30 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CodeDensity",
+    "Evidence",
     "FieldGap",
+    "Parzen",
     "Pooled",
     "Sensitivity",
     "TangentSpace",
     "VectorField",
     "Walk",
+    "annealed_log_evidence",
     "denoising_contractive_gap",
     "energy_difference",
+    "fit_density",
     "flags",
     "jacobian",
+    "langevin",
     "learned",
     "local_dimension",
+    "log_evidence",
     "p_values",
+    "parzen_log_likelihood",
     "pool",
     "reasons",
+    "sample_chain",
     "score_field",
     "sensitivity",
     "tangent_space",

@@ -12,28 +12,58 @@ narrow for r(x) to come near x). Here the likelihood is N(r(x), s²), whose −l
 
     λ = σ² / 2s²
 
-The denoising training draws its noise, so its field has an error of sampling besides: many
-copies of each row in every step make it small.
+The denoising training draws its noise, so its field has an error of sampling besides. Two things
+make it small. The noise of a batch is given the moments that it has on average: mean 0, covariance
+σ²I, and none with the rows. As the loss of a linear r depends on nothing else, its training has no
+error of sampling at all. And a batch can hold several copies of each row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from torch import Tensor
 
 from isthmus._errors import InvalidParameterError, UnsupportedTypeError
 from isthmus._random import draw_seed
 from isthmus._registry import is_real, is_whole
 from isthmus.analysis.learned import learned
-from isthmus.corruptions import GaussianNoise
+from isthmus.corruptions import Corruption
 from isthmus.data import as_matrix
 from isthmus.likelihoods import Gaussian
 from isthmus.penalties import Contractive
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _MatchedNoise(Corruption):
+    """Gaussian noise that has, over a batch, exactly the first two moments it has on average.
+
+    Args:
+        std: σ, as of `GaussianNoise`.
+    """
+
+    std: float
+
+    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
+        """x + std · ε; of fewer rows than there are moments, with plain ε ~ N(0, I)."""
+        n, d = x.shape
+        noise = torch.empty_like(x).normal_(generator=generator)
+        if n > 2 * d + 1:
+            known = torch.linalg.qr(torch.cat([x.new_ones(n, 1), x], 1))[0]
+            noise -= known @ (known.T @ noise)
+            factor = torch.linalg.cholesky(noise.T @ noise / n)
+            noise = torch.linalg.solve_triangular(factor, noise.T, upper=False).T
+        return torch.add(x, noise, alpha=self.std)
+
+    def in_units(self, unit: float) -> Corruption:
+        """std divided by the unit."""
+        return replace(self, std=self.std / unit)
 
 
 @dataclass(frozen=True)
@@ -91,12 +121,12 @@ def denoising_contractive_gap(
         )
     same = clone(autoencoder).set_params(random_state=draw_seed(autoencoder.random_state))
     rows = as_matrix(X)
-    values = rows.rows(0, len(rows), np.float64)
+    values = rows.rows(0, len(rows), np.float64).reshape(-1, *rows.row_shape)
     copies = np.repeat(values, n_copies, axis=0)
     denoising, contractive = [], []
     for sigma in levels:
         noisy = clone(same).set_params(
-            corruption=GaussianNoise(sigma), batch_size=n_copies * same.batch_size
+            corruption=_MatchedNoise(sigma), batch_size=n_copies * same.batch_size
         )
         penalty = Contractive(sigma**2 / (2 * scale**2), of="reconstruction")
         smooth = clone(same).set_params(penalty=penalty)

@@ -42,7 +42,9 @@ ROWS = 2048
 TRIED_ROWS = 8192
 REPEATED_ROWS = 4096
 STRATA = 5
+TRIED_CELLS = 1 << 20  # of a wide table fewer rows are tried
 COMPARED_ROWS = 1024
+COMPARED_CELLS = 1 << 17
 COMPARED_SWEEPS = 5
 FEWEST_RESIDUALS = 20
 
@@ -75,13 +77,15 @@ def try_on_hidden(model: Model, z: Tensor, generator: torch.Generator) -> Spread
     """
     if model.table is None:
         return None
+    wide = TRIED_CELLS // z.shape[1] + 1
+    z = z[: min(TRIED_ROWS, wide)]
     # few rows are tried again and again, each time with other cells hidden
-    z = z[:TRIED_ROWS].repeat(max(1, REPEATED_ROWS // len(z)), 1)
+    z = z.repeat(max(1, min(REPEATED_ROWS, wide) // len(z)), 1)
     chance = torch.rand(z.shape, generator=generator, device=z.device)
     # of each row another part, from nothing to everything
     rates = torch.rand((len(z), 1), generator=generator, device=z.device)
     hidden = (chance < rates) & ~z.isnan()
-    few = slice(COMPARED_ROWS)
+    few = slice(min(COMPARED_ROWS, COMPARED_CELLS // z.shape[1] + 1))
     gibbs = _sweeps_help(model, z[few], hidden[few], generator)
     # orders of visits differ from part to part, so that each column is the first one somewhere
     parts = [
@@ -146,18 +150,12 @@ def _quantiles(errors: Tensor, strata: Tensor, is_real: Tensor) -> Tensor:
     NaN for other kinds, and for columns of which too few cells were hidden.
     """
     levels = (torch.arange(LEVELS, device=errors.device, dtype=errors.dtype) + 0.5) / LEVELS
-    result = errors.new_full((STRATA, LEVELS, errors.shape[1]), torch.nan)
-    for j in is_real.nonzero().flatten().tolist():
-        known = errors[:, j].isfinite()
-        every = errors[known, j]
-        if len(every) < FEWEST_RESIDUALS:
-            continue
-        for s in range(STRATA):
-            own = every[strata[known, j] == s]
-            result[s, :, j] = torch.quantile(
-                own if len(own) >= FEWEST_RESIDUALS else every, levels
-            )
-    return result
+    errors = errors.where(errors.isfinite() & is_real, torch.nan)
+    parts = [errors, *(errors.where(strata == s, torch.nan) for s in range(STRATA))]
+    every, *own = (torch.nanquantile(part, levels, dim=0) for part in parts)
+    many, *enough = (part.isfinite().sum(0) >= FEWEST_RESIDUALS for part in parts)
+    every = every.where(many, torch.nan)
+    return torch.stack([q.where(e, every) for q, e in zip(own, enough, strict=True)])
 
 
 @torch.no_grad()

@@ -6,8 +6,8 @@ in the user's own units: with z = (x − c)/s, entered as e(z), the chain rule i
 
     ∂f/∂x = F · diag(e′(z)/s) ,      ∂r/∂x = diag(s) · G F · diag(e′(z)/s)
 
-where F is of the encoder network and its mean, G of the decoder network and the likelihood's. Fully
-connected layers need no automatic differentiation; see `derivatives`.
+where F is of the encoder network and its mean, G of the decoder network and the likelihood's.
+Fully connected layers need no automatic differentiation; see `derivatives`.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ A category has no derivative, and a missing cell no place: both are refused by n
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,6 +69,21 @@ class Learned:
         """r(x) = g(f(x)) in the user's units, (n, d) to (n, d), differentiable."""
         return self.decode(self.encode(x))
 
+    def check_support(self) -> None:
+        """Refuse a value that the likelihood can't have, by row and column.
+
+        Raises:
+            SupportError: There is one.
+        """
+        for first, block in self.matrix.blocks(np.float64):
+            self.model.likelihood.check(block, names=self.matrix.names, first_row=first)
+
+    @property
+    def unit(self) -> float:
+        """What lengths in x are divided by inside where there is one number for all, else 1."""
+        common = self.model.likelihood.traits.scaling == "common"
+        return float(self.model.scale[0]) if common else 1.0
+
     @property
     def dtype(self) -> torch.dtype:
         """float32, or float64 where the points' own type needs it."""
@@ -89,6 +104,10 @@ class Learned:
         weights = [p for p in self.model.parameters() if p.ndim > 1]
         widest = max((p.numel() // len(p) + len(p) for p in weights), default=0)
         return self.matrix.n_features + widest
+
+    def some(self, chosen: NDArray[np.intp]) -> "Learned":
+        """The same model with these rows only."""
+        return replace(self, matrix=replace(self.matrix, values=self.matrix.values[chosen]))
 
     def over_rows(
         self,
@@ -128,12 +147,14 @@ class Learned:
         return results[0] if single else results
 
 
-def learned(model: Any, X: ArrayLike) -> Learned:
+def learned(model: Any, X: ArrayLike, *, of_numbers: bool = True) -> Learned:
     """A fitted estimator or a model, and points for it.
 
     Args:
         model: A fitted estimator, or its ``model_``.
         X: Rows as in ``fit``, of real numbers; for a model alone, numbers (n, d).
+        of_numbers: Whether every cell must be a number at which something can be differentiated;
+            if not, columns may be categories, and cells of a table missing.
 
     Raises:
         NotFittedError: The estimator has no model yet.
@@ -158,8 +179,10 @@ def learned(model: Any, X: ArrayLike) -> Learned:
         raise UnsupportedTypeError(
             f"Give a fitted estimator or its model_; got an object of {type(model).__name__}."
         )
-    check_finite(matrix)
-    _require_real(model, matrix)
+    by_column = model.likelihood.traits.columns is not None
+    check_finite(matrix, missing=by_column and not of_numbers)
+    if of_numbers:
+        _require_real(model, matrix)
     return Learned(model, matrix, corruptions)
 
 

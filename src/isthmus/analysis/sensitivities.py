@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from isthmus.activations import Activation, activation
+from isthmus.analysis.jacobians import differential
 from isthmus.analysis.learned import Learned, learned
 from isthmus.data import Matrix
-from isthmus.derivatives import jacobian
 
 Array = NDArray[Any]
 # s′ / max s′ = 4 · 0.05 · 0.95 where a sigmoid is at 0.05 or 0.95
@@ -88,7 +88,7 @@ def sensitivity(model: Any, X: ArrayLike, verbose: int = 0) -> Sensitivity:
     sums, scale, first = _Sums.of(k, d), known.tensor(stds), _first_codes(known)
 
     def add(x: Tensor) -> Tensor:
-        slopes = jacobian(known.encode, x)
+        slopes = differential(known, x, "encoder").matrix()
         units = (slopes * scale).norm(dim=2)
         sums.features += _total(slopes.norm(dim=1))
         sums.units += _total(units)

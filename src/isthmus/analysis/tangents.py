@@ -12,11 +12,11 @@ rule of `local_dimension`. A penalised r has the same eigenvalues for small σ (
 depend on the columns' units, singular values do; and as r = g∘f, those that are not 0 are the
 eigenvalues of the small matrix ∂f/∂x · ∂g/∂h, k × k.
 
-The *tangents* themselves are singular vectors: of ∂f/∂x the directions in x that move the code
-most (Rifai et al., 2011), of ∂r/∂x the directions in which the reconstruction moves.
+The *tangents* themselves are singular vectors: left ones of ∂r/∂x, the directions in which the
+reconstruction moves most; or, where the encoder contracts, right ones of ∂f/∂x, the directions in
+x that move the code most (Rifai et al., 2011).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,12 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._registry import is_real, is_whole
+from isthmus.analysis.jacobians import differential, require_of
 from isthmus.analysis.learned import Learned, learned
 from isthmus.derivatives import OfFunction, leading_singular
 
 Array = NDArray[Any]
-Function = Callable[[Tensor], Tensor]
-CORRECTIONS = 3
+CORRECTIONS = 2
 MOST_ROWS_AT_ONCE = 128
 
 
@@ -42,7 +42,7 @@ class TangentSpace:
 
     Attributes:
         directions: In the user's units, of unit length and orthogonal to each other, the leading
-            one first, (n, k, d). Their signs mean nothing.
+            one first, (n, k, d). Their signs mean nothing, nor does one with singular value 0.
         singular_values: How far code or reconstruction move for a unit step along them, (n, k).
     """
 
@@ -51,7 +51,7 @@ class TangentSpace:
 
 
 def tangent_space(
-    model: Any, X: ArrayLike, k: int, of: str = "encoder", verbose: int = 0
+    model: Any, X: ArrayLike, k: int, of: str = "reconstruction", verbose: int = 0
 ) -> TangentSpace:
     """The k leading directions of the manifold at each point.
 
@@ -59,9 +59,10 @@ def tangent_space(
         model: A fitted estimator, or its ``model_``.
         X: Points, rows as in ``fit``.
         k: How many directions, at most the rank that the Jacobian can have.
-        of: ``"encoder"``: right singular vectors of ∂f/∂x, in which the code moves most.
-            ``"reconstruction"``: left singular vectors of ∂r/∂x, in which r(x) moves; nearer to
-            the manifold's tangents at noisy points.
+        of: ``"reconstruction"``: left singular vectors of ∂r/∂x, in which r(x) moves most.
+            ``"encoder"``: right singular vectors of ∂f/∂x, in which the code moves most. These
+            are tangents only where f itself contracts, as with ``Contractive(of="encoder")``:
+            else a code may answer to noise, and leave it to the decoder to take no notice.
         verbose: Whether a bar is shown on a terminal.
 
     Raises:
@@ -71,13 +72,12 @@ def tangent_space(
     """
     known = learned(model, X)
     d, units = known.matrix.n_features, known.model.shape.n_components
-    if of not in ("encoder", "reconstruction"):
-        raise InvalidParameterError(f"of must be 'encoder' or 'reconstruction'; got {of!r}.")
+    require_of(of)
     _require_count(k, min(d, units), units, d)
 
     def leading(x: Tensor) -> tuple[Tensor, Tensor]:
         if of == "reconstruction":
-            return _moved(known.reconstruct, x, k)
+            return _moved(known, x, k)
         values, directions = leading_singular(known.encode, x, k)
         return directions, values
 
@@ -85,10 +85,10 @@ def tangent_space(
     return TangentSpace(*known.over_rows(leading, 3 * min(rows, MOST_ROWS_AT_ONCE) * d, verbose))
 
 
-def _moved(function: Function, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k leading left singular vectors of a Jacobian (m, k, d), and singular values (m, k)."""
-    values, directions = leading_singular(function, x, k)
-    images = OfFunction(function, x).push(directions)
+def _moved(known: Learned, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k leading left singular vectors of ∂r/∂x (m, k, d), and singular values (m, k)."""
+    values, directions = leading_singular(known.reconstruct, x, k)
+    images = differential(known, x, "reconstruction").push(directions)
     # of unit length and orthogonal, even where a singular value is next to 0
     left: Tensor = torch.linalg.qr(images.mT)[0].mT
     return left, values
@@ -102,7 +102,7 @@ def local_dimension(
     The number of eigenvalues of ∂r/∂x whose real part is above ½: the directions in which the
     rows vary by more than the noise of the training. It needs a model that had a reason to
     contract (noise, a penalty, or a narrow code), and counts on the scale of that noise: a
-    manifold thinner than σ is a thread, and a hole smaller than σ is closed.
+    direction in which the rows vary by less than σ is noise as well.
 
     Args:
         model: A fitted estimator, or its ``model_``.
@@ -131,9 +131,9 @@ def _eigenvalues(known: Learned, x: Tensor) -> Tensor:
     h = known.encode(x)
     if h.shape[1] <= x.shape[1]:
         outward = OfFunction(known.decode, h).push(_every_step(h))
-        moved = OfFunction(known.encode, x).push(outward)
+        moved = differential(known, x, "encoder").push(outward)
     else:
-        moved = OfFunction(known.reconstruct, x).push(_every_step(x))
+        moved = differential(known, x, "reconstruction").push(_every_step(x))
     found: Tensor = torch.linalg.eigvals(moved).real
     return found
 
@@ -236,7 +236,7 @@ def _back(known: Learned, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _tangents(known: Learned, x: Tensor, count: int) -> Tensor:
-    return _moved(known.reconstruct, x, count)[0].squeeze(0).mT
+    return _moved(known, x, count)[0].squeeze(0).mT
 
 
 def _require_direction(direction: ArrayLike, n_features: int) -> Array:

@@ -92,7 +92,8 @@ def sample(
 ) -> None:
     """Draw new rows from a model.
 
-    Its code must have a prior to draw from: --encoder gaussian or bernoulli.
+    Codes are drawn from their prior, or where they have none (--encoder deterministic,
+    noisy_sigmoid) from a Gaussian mixture fitted to codes of the training.
     """
     from isthmus import load
     from isthmus.cli.targets import deliver, require_few, require_images, require_rows_target

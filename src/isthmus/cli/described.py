@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus._errors import InvalidDataError
 from isthmus.data import (
     Column,
     Matrix,
@@ -112,9 +113,11 @@ class Counts:
             summary = summarise_all(
                 lambda: next(passes, None) or map(as_matrix, read()), missing=True
             )
-        except InfiniteCellError:
+        except InvalidDataError:
+            if not self.infinite.any():
+                raise
             return None
-        return None if self._missing.any() else summary
+        return None if self._missing.any() or self.infinite.any() else summary
 
     def _watched(self, read: Parts, builder: SchemaBuilder | None, tick: Tick) -> Iterator[Matrix]:
         for part in read():
@@ -125,8 +128,6 @@ class Counts:
                 if builder is not None:
                     builder.add(part)
                 yield matrix
-        if self.infinite.any():
-            raise InfiniteCellError
 
     def _add(self, matrix: Matrix) -> None:
         if self._outline is None:
@@ -168,10 +169,6 @@ class Counts:
             "infinite_columns": _named(outline, self.infinite > 0),
             "likelihood": None if summary is None else infer_likelihood(outline, summary),
         }
-
-
-class InfiniteCellError(Exception):
-    """All cells were counted, but there is no summary: one is infinite."""
 
 
 def _named(matrix: Matrix, chosen: Any) -> dict[str, Any]:

@@ -141,7 +141,7 @@ Corruption = Annotated[
         metavar="NAME[:VALUE]",
         show_default=False,
         help="Of the input, in order: gaussian_noise:0.1, masking:0.3, salt_and_pepper:0.1, "
-        "swap:0.15. May be given several times. None if left out.",
+        "swap:0.15, walkback:0.5. May be given several times. None if left out.",
     ),
 ]
 Penalty = Annotated[

@@ -52,26 +52,25 @@ def decode(values: Any, schema: Schema, like: Any) -> Any:
     chosen = [(schema.columns[j], values[:, j], places[j]) for j in order]
     if not nw.dependencies.is_into_dataframe(like) and not isinstance(like, pa.RecordBatch):
         return _array(chosen, np.asarray(getattr(like, "values", like)))
-    arrays = [_arrow(column, x, table.reader(place)) for column, x, place in chosen]
+    cells = [table.reader(place) for *_, place in chosen]
+    free = [_is_free(column, each) for (column, *_), each in zip(chosen, cells, strict=True)]
+    arrays = [_arrow(*chosen[k][:2], cells[k], free[k]) for k in range(len(chosen))]
     if isinstance(like, pa.RecordBatch | pa.Table):
+        given = [like.schema.field(place) for *_, place in chosen]
         fields = [
-            _with_type(like.schema.field(place), array)
-            for (_, _, place), array in zip(chosen, arrays, strict=True)
+            field.with_type(array.type) if any_type else field
+            for field, array, any_type in zip(given, arrays, free, strict=True)
         ]
         made = pa.Table.from_arrays(arrays, schema=pa.schema(fields, like.schema.metadata))
         return made if isinstance(like, pa.Table) else made.to_batches()[0]
     if hasattr(like, "isetitem"):
-        return _pandas(like, [place for _, _, place in chosen], arrays)
+        return _pandas(like, [place for _, _, place in chosen], arrays, free)
     names = [str(table.names[place]) for _, _, place in chosen]
     frame = type(like)(pa.table(arrays, names=names))
     # one by one: in a mapping of names "*" would mean all columns
-    columns = zip(frame.get_columns(), names, strict=True)
-    untyped = [str(like.schema[name]) == "Null" for name in names]
+    columns = zip(frame.get_columns(), names, free, strict=True)
     return type(like)(
-        [
-            c if free else c.cast(like.schema[name])
-            for (c, name), free in zip(columns, untyped, strict=True)
-        ]
+        [c if any_type else c.cast(like.schema[name]) for c, name, any_type in columns]
     )
 
 
@@ -130,6 +129,8 @@ def _require_shape(values: Any, schema: Schema) -> Floats:
 
 def _texts(column: Column, x: Floats) -> Any:
     """Levels as Arrow text (n,), null where missing."""
+    if len(column.levels) == 1:
+        x = np.where(x == 1, 0.0, x)  # the second of two levels, which no row has ever had
     wrong = ~(np.isnan(x) | ((x >= 0) & (x < max(1, len(column.levels)))))
     if wrong.any():
         row = int(wrong.argmax())
@@ -149,11 +150,29 @@ def _rounded(column: Column, x: Floats) -> Floats:
     return np.asarray(np.rint(x)) if column.kind in WHOLE else x
 
 
-def _arrow(column: Column, x: Floats, cells: Cells) -> Any:
+def _is_free(column: Column, cells: Cells) -> bool:
+    """Whether a column without any cell has no type, or one that can't hold what belongs there.
+
+    pandas reads an empty column of text as numbers, for example.
+    """
+    if cells.family != "missing" or isinstance(cells.array, np.ndarray):
+        return False
+    kind = cells.array.type
+    if not column.stats.observed:
+        return bool(pt.is_null(kind))
+    if column.family in ("text", "mixed"):
+        return not (pt.is_string(kind) or pt.is_large_string(kind) or pt.is_dictionary(kind))
+    if column.family == "date":
+        return not (pt.is_date(kind) or pt.is_timestamp(kind))
+    if column.family == "duration":
+        return not pt.is_duration(kind)
+    tests = (pt.is_integer, pt.is_floating, pt.is_decimal, pt.is_boolean)
+    return not any(test(kind) for test in tests)
+
+
+def _arrow(column: Column, x: Floats, cells: Cells, free: bool) -> Any:
     """A column in the type of the cells of the user's table (of a dictionary in the frame's)."""
-    target = None if isinstance(cells.array, np.ndarray) else cells.array.type
-    if target is not None and pt.is_null(target):
-        target = None
+    target = None if free or isinstance(cells.array, np.ndarray) else cells.array.type
     if not column.stats.observed:
         return pa.nulls(len(x), target or pa.null())
     if not column.coded:
@@ -174,11 +193,6 @@ def own_type(column: Column) -> Any:
     if column.family == "number" and column.integral and column.kind != "ordinal":
         return pa.int64()
     return types.get(column.family, pa.float64())
-
-
-def _with_type(field: Any, array: Any) -> Any:
-    """A field of the user's table; of a column without a type, that of the cells it now has."""
-    return field.with_type(array.type) if pt.is_null(field.type) else field
 
 
 def _typed_texts(texts: Any, target: Any) -> Any:
@@ -255,19 +269,19 @@ def _refuse_holes(name: Any, holes: Bools, dtype: Any) -> None:
         )
 
 
-def _pandas(like: Any, places: list[int], arrays: list[Any]) -> Any:
+def _pandas(like: Any, places: list[int], arrays: list[Any], free: list[bool]) -> Any:
     n = len(arrays[0])
     index = like.index if len(like) == n else range(n)
     made = type(like)(index=index, columns=like.columns[places])
     for k, (place, array) in enumerate(zip(places, arrays, strict=True)):
-        column = _pandas_column(like.iloc[:, place], array)
+        column = _pandas_column(like.iloc[:, place], array, free[k])
         column.index = made.index
         made.isetitem(k, column)  # a series keeps its type; an array of objects is guessed at
     return made
 
 
-def _pandas_column(like: Any, array: Any) -> Any:
-    """A series of the type of ``like``."""
+def _pandas_column(like: Any, array: Any, free: bool) -> Any:
+    """A series of the type of ``like``, unless it has none for such cells."""
     dtype = like.dtype
     if getattr(dtype, "categories", None) is not None:
         return type(like)(_pandas_categories(like, array))
@@ -276,7 +290,7 @@ def _pandas_column(like: Any, array: Any) -> Any:
     if str(dtype) == "object":  # None for a missing cell, whatever the others are
         return type(like)(array.to_pylist(), dtype=object)
     series = array.to_pandas()
-    return series if series.dtype == dtype else series.astype(dtype)
+    return series if free or series.dtype == dtype else series.astype(dtype)
 
 
 def _pandas_categories(like: Any, array: Any) -> Any:
@@ -311,7 +325,7 @@ def _filled_frame(frame: Any, made: Any, pairs: dict[int, tuple[int, Bools]]) ->
         columns, fields = list(frame.columns), list(frame.schema)
         for place, (k, missing) in pairs.items():
             columns[place] = _merged(columns[place], made.column(k), missing)
-            fields[place] = _with_type(fields[place], columns[place])
+            fields[place] = fields[place].with_type(columns[place].type)
         schema = pa.schema(fields, frame.schema.metadata)
         return type(frame).from_arrays(columns, schema=schema)
     if hasattr(frame, "isetitem"):
@@ -322,14 +336,14 @@ def _filled_frame(frame: Any, made: Any, pairs: dict[int, tuple[int, Bools]]) ->
     columns = frame.get_columns()
     for place, (k, missing) in pairs.items():
         series, filled = columns[place], made.to_series(k)
-        untyped = str(series.dtype) == "Null"
-        columns[place] = filled if untyped else filled.zip_with(type(series)(missing), series)
+        every = missing.all()
+        columns[place] = filled if every else filled.zip_with(type(series)(missing), series)
     return type(frame)(columns)
 
 
 def _merged(given: Any, made: Any, missing: Bools) -> Any:
     """Arrow cells of ``made`` where missing, else those given, whatever their type."""
-    if pt.is_null(given.type):
+    if missing.all():
         return made
     both = pa.chunked_array([*_chunks(given), *_chunks(made)]).unify_dictionaries()
     n = len(missing)
@@ -343,6 +357,8 @@ def _chunks(array: Any) -> list[Any]:
 
 
 def _pandas_merged(given: Any, made: Any, missing: Bools) -> Any:
+    if missing.all():
+        return made
     if made.dtype != given.dtype:  # a category more
         given = given.astype(made.dtype)
     return given.where(~missing, made)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError, UnsupportedTypeError
 from isthmus._random import make_generator
+from isthmus.analysis.density import CodeDensity
 from isthmus.data import (
     Data,
     Matrix,
@@ -48,6 +49,7 @@ OfRows = Callable[[Model, Tensor], Tensor]
 BLOCK_CELLS = 1 << 20
 LEAST_ROWS, MOST_ROWS = 64, 4096
 DRAWN_ROWS = 4096
+LARGEST_SINGLE, FINEST_SINGLE = 1e36, 1e4
 
 
 def remember_columns(estimator: Any, X: Any, data: Data, schema: Schema | None) -> None:
@@ -276,19 +278,40 @@ def feature_scores(model: Model, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def draw_rows(model: Model, n: int, seed: int, *, mean: bool) -> Array:
-    """n rows in the user's units for codes from the prior: draws of p(x | h), or E[x | h].
+def draw_rows(
+    model: Model, n: int, seed: int, density: CodeDensity | None, *, mean: bool
+) -> Array:
+    """n rows in the user's units for drawn codes: draws of p(x | h), or E[x | h].
+
+    Args:
+        model: The model.
+        n: How many.
+        seed: Of codes and rows.
+        density: Of the codes; their prior if None.
+        mean: Give E[x | h].
 
     Raises:
-        InvalidParameterError: The code has no prior.
+        InvalidParameterError: The code has no prior, and no density is given.
     """
-    generator = make_generator(seed, model.device)
+    generator, rng = make_generator(seed, model.device), np.random.default_rng(seed)
+    dtype = torch.float64 if _needs_double(model) else torch.float32
     blocks = []
     for first in range(0, n, DRAWN_ROWS):
         count = min(DRAWN_ROWS, n - first)
-        h = model.encoder.sample_prior(count, model.shape.n_components, generator)
-        blocks.append((model.mean(h) if mean else model.sample(h, generator)).cpu())
+        if density is None:
+            h = model.encoder.sample_prior(count, model.shape.n_components, generator)
+        else:
+            h = torch.from_numpy(density.sample(count, rng)).float().to(model.device)
+        eta, likelihood = model.decode(h), model.likelihood
+        z = likelihood.mean(eta) if mean else likelihood.sample(eta, generator)
+        blocks.append(model.unscaled(z.to(dtype)).cpu())
     return torch.cat(blocks).numpy()
+
+
+def _needs_double(model: Model) -> bool:
+    """Whether float32 has no room for the data's units, or too few digits for their spread."""
+    center, scale = model.center.abs(), model.scale
+    return bool(((center + scale > LARGEST_SINGLE) | (center > FINEST_SINGLE * scale)).any())
 
 
 def _in_blocks(

@@ -4,6 +4,7 @@ It is a skin. Names become objects in `resolve`, objects and data become a model
 `training` trains it, `apply` takes arrays through it; this file keeps scikit-learn's contract.
 """
 
+from dataclasses import replace
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -15,8 +16,8 @@ from isthmus.estimators import resolve
 from isthmus.estimators.apply import common_unit, data_to_read, remember_columns
 from isthmus.estimators.construct import Beginning, begin, check_support
 from isthmus.estimators.fitted import Fitted
-from isthmus.estimators.held_out import try_out
-from isthmus.estimators.learn import follow, one_pass, report, split
+from isthmus.estimators.held_out import codes_of, try_out
+from isthmus.estimators.learn import encoded, follow, one_pass, report, report_rows, split
 from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import ByName, Given, Network, fraction
 from isthmus.estimators.tables import Opened, open_rows
@@ -155,13 +156,14 @@ class Autoencoder(Fitted):
         parts = split(self._begin(X, open_rows(X, self.likelihood), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
         if self.verbose:
-            for line in objective.choices(self.model_, parts.some()):
+            for line in objective.choices(self.model_, parts.some(1)):
                 say(self.verbose)(line)
         generator = make_generator(seed, self.model_.device)
         what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
         with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
             follow(train(*what, shown.tick), self.history_, shown.show)
-        self.code_report_ = report(self.model_, parts.some(), say(self.verbose))
+        eta = encoded(self.model_, parts.some(report_rows(self.n_features_in_)))
+        self.code_report_ = report(self.model_, eta, say(self.verbose))
         self._tried = try_out(self.model_, parts, seed, hid=bool(objective.corruptions))
         return self
 
@@ -202,7 +204,9 @@ class Autoencoder(Fitted):
         follow(
             train(self.model_, objective, rows, plan, generator, stepper=stepper), self.history_
         )
-        self.code_report_ = report(self.model_, some(), say(self.verbose))
+        eta = encoded(self.model_, some())
+        self.code_report_ = report(self.model_, eta, say(self.verbose))
+        self._tried = replace(self._tried, codes=codes_of(self.model_, eta))
         return self
 
     def _begin(self, X: ArrayLike, opened: Opened, seed: int) -> Beginning:

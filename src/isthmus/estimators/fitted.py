@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from isthmus._errors import InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.analysis import p_values, reasons
+from isthmus.analysis.density import CodeDensity
 from isthmus.data import Matrix, Schema, Unseen
 from isthmus.estimators.apply import (
     Array,
@@ -123,7 +124,7 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return write_rows(self, X, path)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
-        """E[x | h] for codes.
+        """E[x | h] for codes; of a column that is made normal by ranks the median.
 
         Args:
             X: Codes (n, k).
@@ -218,6 +219,10 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> Any:
         """New rows: h ~ p(h), then x ~ p(x | h).
 
+        A code without a prior, as of a plain autoencoder, is drawn from a Gaussian mixture that
+        is fitted to the codes of some thousand rows of the training, at the first call (of the
+        last batch of `partial_fit`). See `isthmus.analysis.fit_density`.
+
         Args:
             n_samples: How many.
             mean: Give E[x | h] in place of a draw of x.
@@ -227,12 +232,25 @@ class Fitted(ABC, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Rows in the user's units, of the shape that `fit` saw; a frame for a table.
 
         Raises:
-            InvalidParameterError: The code has no prior.
+            InvalidParameterError: The code has no prior, and no codes were kept.
         """
         self._require_fitted()
         n_samples = whole("n_samples", n_samples, 1)
         seed = draw_seed(self.random_state if random_state is None else random_state)
-        return self._shaped(draw_rows(self.model_, n_samples, seed, mean=mean))
+        density = self._density()
+        return self._shaped(draw_rows(self.model_, n_samples, seed, density, mean=mean))
+
+    def _density(self) -> CodeDensity | None:
+        """Of the codes that were kept; None for a code with a prior."""
+        if self.model_.encoder.stochastic:
+            return None
+        if self._tried.codes is None:
+            raise InvalidParameterError(
+                "This code has no prior to sample from, and the model comes from a file without "
+                "codes. Fit it again; or draw codes from isthmus.analysis.fit_density(model, X) "
+                "and decode them with inverse_transform."
+            )
+        return self._session.density_of(self._tried.codes)
 
     # ---- missing cells and odd rows ---------------------------------------------------------
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from isthmus._errors import IsthmusWarning
 from isthmus._random import RandomState, draw_seed, make_generator
+from isthmus.analysis.density import CodeDensity, fit_codes
 from isthmus.data import Data, Matrix, Stream, survey
 from isthmus.estimators.construct import Beginning
 from isthmus.model import Model
@@ -41,11 +43,13 @@ class Session:
         stepper: The optimiser of `partial_fit`.
         generator: Its randomness.
         double: The model in float64, for float64 input.
+        density: Of the codes, for new rows.
     """
 
     stepper: Stepper | None = None
     generator: torch.Generator | None = None
     double: Model | None = None
+    density: CodeDensity | None = None
 
     def go_on(
         self, model: Model, plan: Plan, random_state: RandomState
@@ -54,7 +58,7 @@ class Session:
         if self.stepper is None or self.generator is None:
             self.stepper = Stepper(model, plan.optimizer, plan.learning_rate, steady)
             self.generator = make_generator(draw_seed(random_state), model.device)
-        self.double = None
+        self.double = self.density = None
         return self.stepper, self.generator
 
     def in_precision(self, dtype: torch.dtype, model: Model) -> Model:
@@ -64,6 +68,12 @@ class Session:
         if self.double is None:
             self.double = copy.deepcopy(model).double()
         return self.double
+
+    def density_of(self, codes: NDArray[np.float32]) -> CodeDensity:
+        """The density of these codes, fitted when it is first asked for."""
+        if self.density is None:
+            self.density = fit_codes(codes)
+        return self.density
 
     def __reduce__(self) -> tuple[type["Session"], tuple[()]]:
         return Session, ()
@@ -108,12 +118,12 @@ class Split:
     Attributes:
         rows: These are trained on.
         held_out: These are not; None where there are none.
-        some: Gives z of a thousand rows or so, to be reported on.
+        some: Gives z of up to so many rows, chosen at random, held out or not.
     """
 
     rows: Rows
     held_out: HeldOut | None
-    some: Callable[[], Batch]
+    some: Callable[[int], Batch]
 
     @property
     def read_held_out(self) -> HeldOut | None:
@@ -133,18 +143,17 @@ def split(begun: Beginning, fraction: float, seed: int) -> Split:
     model, data = begun.model, begun.data
     if isinstance(data, Stream):
         streamed = StreamRows(data, model, Choice(fraction, seed))
-        few = slice(None, None, max(1, len(begun.sample) // _report_rows(data.n_features)))
         return Split(
             streamed,
             streamed.held_out,
-            lambda: torch.from_numpy(begun.sample[few]).float().to(model.device),
+            lambda n: torch.from_numpy(_spread_out(begun.sample, n)).float().to(model.device),
         )
     order = np.random.default_rng(seed).permutation(len(data))
     n_held_out = int(fraction * len(data))
     return Split(
         make_rows(data, order[n_held_out:], model),
         make_rows(data, order[:n_held_out], model) if n_held_out else None,
-        lambda: first_rows(data, order, model),
+        lambda n: first_rows(data, order[:n], model),
     )
 
 
@@ -155,32 +164,44 @@ def one_pass(data: Data, model: Model) -> tuple[Rows, Callable[[], Batch]]:
         InvalidDataError: An infinite cell of data that are read in passes.
     """
     if isinstance(data, Stream):
-        _, sample = survey(data, _report_rows(data.n_features), 0)
+        _, sample = survey(data, report_rows(data.n_features), 0)
         some = torch.from_numpy(sample).to(model.device)
         return StreamRows(data, model), lambda: model.scaled(some).float()
     order = np.arange(len(data))
-    return make_rows(data, order, model), lambda: first_rows(data, order, model)
+    few = order[: report_rows(data.n_features)]
+    return make_rows(data, order, model), lambda: first_rows(data, few, model)
+
+
+def _spread_out(sample: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """About n rows of a sample that is in the order of the data."""
+    return sample[:: max(1, len(sample) // n)]
 
 
 def first_rows(matrix: Matrix, order: NDArray[np.intp], model: Model) -> Batch:
-    """z of the first thousand rows or so in this order."""
-    rows = make_rows(matrix, order[: _report_rows(matrix.n_features)], model)
+    """z of these rows."""
+    rows = make_rows(matrix, order, model)
     return rows.batch(torch.arange(len(rows), device=model.device))
 
 
-def _report_rows(n_features: int) -> int:
+def report_rows(n_features: int) -> int:
+    """How many rows are reported on."""
     return min(REPORT_ROWS, max(LEAST_REPORT_ROWS, REPORT_CELLS // n_features))
 
 
 @torch.no_grad()
-def report(model: Model, z: Batch, say: Callable[[str], None]) -> dict[str, float]:
+def encoded(model: Model, z: Batch) -> Tensor:
+    """The η of p(h | x) of some rows, scaled."""
+    return model.encode(model.enter(z))
+
+
+def report(model: Model, eta: Tensor, say: Callable[[str], None]) -> dict[str, float]:
     """How the code of some rows is used, as the encoder part sees it.
 
     Args:
         model: The model.
-        z: The rows, scaled.
+        eta: The η of their p(h | x).
         say: Is told the figures.
     """
-    figures = model.encoder.report(model.encode(model.enter(z)))
+    figures = model.encoder.report(eta)
     say(", ".join(f"{name}: {value:.3g}" for name, value in figures.items()))
     return figures

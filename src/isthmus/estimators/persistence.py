@@ -31,7 +31,7 @@ from isthmus.data import Schema
 from isthmus.encoders import ENCODERS
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.construct import Units, assemble, empty_start, least_size
-from isthmus.estimators.held_out import REFERENCE, spread_card, tried_from_file
+from isthmus.estimators.held_out import CODES, REFERENCE, spread_card, tried_from_file
 from isthmus.estimators.resolve import Recipe, number, read_recipe, whole
 from isthmus.likelihoods import LIKELIHOODS, Likelihood
 from isthmus.model import Model
@@ -91,8 +91,8 @@ def save(estimator: Autoencoder, path: Path) -> None:
         "imputation": spread_card(estimator._tried.spread),
     }
     tensors = estimator.model_.state_dict()
-    if estimator._tried.reference is not None:
-        tensors[REFERENCE] = torch.from_numpy(estimator._tried.reference)
+    tried = {REFERENCE: estimator._tried.reference, CODES: estimator._tried.codes}
+    tensors |= {name: torch.from_numpy(x) for name, x in tried.items() if x is not None}
     write_model(path, _finite(card), tensors)
 
 
@@ -146,15 +146,14 @@ def _estimator(
     estimator = Autoencoder(**params)
     _restore(estimator, card["fitted"], row_shape)
     estimator.history_ = [_epoch(record) for record in card["history"]]
-    reference = tensors.get(REFERENCE)
-    weights = {name: tensor for name, tensor in tensors.items() if name != REFERENCE}
+    weights = {name: t for name, t in tensors.items() if name not in (REFERENCE, CODES)}
     model = _model(recipe, likelihood, row_shape, weights)
     try:
         device = find_device(estimator.device)
     except IsthmusError:
         device = torch.device("cpu")
     estimator._receive(model.to(device), recipe, _schema(card, row_shape))
-    estimator._tried = tried_from_file(card.get("imputation"), reference, row_shape)
+    estimator._tried = tried_from_file(card.get("imputation"), tensors, model)
     return estimator
 
 

@@ -114,6 +114,9 @@ class ContinuousBernoulli(Likelihood):
         size = torch.where(mirrored, -logit, logit)
         return torch.where(mirrored, 1 - x, x) * size - log_partition_unit(size)
 
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        return -self._log_prob(x, eta), (mean_unit(eta[0]) - x,)
+
     def _mean(self, eta: Eta) -> Tensor:
         return mean_unit(eta[0])
 

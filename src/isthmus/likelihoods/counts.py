@@ -37,9 +37,11 @@ from isthmus.numerics import (
     inverse_log_dispersion,
     inverse_log_rate,
     log_dispersion,
+    log_dispersion_slope,
     log_negative_binomial,
     log_poisson,
     log_rate,
+    log_rate_slope,
 )
 from isthmus.sparse import Batch, dense
 
@@ -93,6 +95,11 @@ class Poisson(Likelihood):
         if few is None:
             return super()._slope(dense(x), eta, weight)
         return _closed.poisson(few, eta, weight)
+
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        log_mean = cell_log_mean(x, eta, self.size)
+        slope = (log_mean.exp() - x) * log_rate_slope(eta[0])
+        return -log_poisson(x, log_mean), (slope, *map(torch.zeros_like, eta[1:]))
 
     def _mean(self, eta: Eta) -> Tensor:
         return log_rate(eta[0]).exp()
@@ -165,6 +172,14 @@ class NegativeBinomial(Likelihood):
             return super()._slope(dense(x), eta, weight)
         return _closed.negative_binomial(few, eta, weight)
 
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        log_mean, log_theta = cell_log_mean(x, eta, self.size), log_dispersion(eta[1])
+        cells = _closed.negative_binomial_cells(x, log_mean, log_theta)
+        log_prob, slope, bend = (each.to(log_mean.dtype) for each in cells)
+        of_theta = bend * log_dispersion_slope(log_theta)
+        rest = map(torch.zeros_like, eta[2:])
+        return -log_prob, (slope * log_rate_slope(eta[0]), of_theta, *rest)
+
     def _mean(self, eta: Eta) -> Tensor:
         return log_rate(eta[0]).exp()
 
@@ -234,6 +249,20 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         inner = log_negative_binomial(x, cell_log_mean(x, eta, self.size), log_dispersion(eta[1]))
         inner = inner + F.logsigmoid(-eta[2])
         return torch.where(x == 0, torch.logaddexp(F.logsigmoid(eta[2]), inner), inner)
+
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        log_mean, log_theta = cell_log_mean(x, eta, self.size), log_dispersion(eta[1])
+        cells = _closed.negative_binomial_cells(x, log_mean, log_theta)
+        inner, slope, bend = (each.to(log_mean.dtype) for each in cells)
+        extra, inner = F.logsigmoid(eta[2]), inner + F.logsigmoid(-eta[2])
+        zero = x == 0
+        # how probable it is that a zero is an extra one
+        chance = torch.where(zero, torch.sigmoid(extra - inner), 0.0)
+        nll = -torch.where(zero, torch.logaddexp(extra, inner), inner)
+        of_mean = (1 - chance) * slope * log_rate_slope(eta[0])
+        of_theta = (1 - chance) * bend * log_dispersion_slope(log_theta)
+        of_zero = torch.sigmoid(eta[2]) - chance
+        return nll, (of_mean, of_theta, of_zero, *map(torch.zeros_like, eta[3:]))
 
     def _mean(self, eta: Eta) -> Tensor:
         return log_rate(eta[0]).exp() * torch.sigmoid(-eta[2])

@@ -29,7 +29,7 @@ from isthmus.likelihoods._likelihood import (
     require_scale,
     scaling_of,
 )
-from isthmus.numerics import floored_log_scale, unfloored_log_scale
+from isthmus.numerics import floored_log_scale, floored_share, unfloored_log_scale
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -135,7 +135,7 @@ class Gaussian(Likelihood):
         """w ∂log σ/∂η = w exp(2η) / (floor² + exp(2η)); 0 if σ is fixed."""
         if not isinstance(self.scale, str):
             return torch.zeros_like(eta)
-        return torch.sigmoid(2 * (eta - math.log(self.floor))).mul_(weight)
+        return floored_share(eta, self.floor).mul_(weight)
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         gap, d = eta[0] - x, x.shape[1]

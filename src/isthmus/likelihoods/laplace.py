@@ -22,7 +22,7 @@ from isthmus.likelihoods._likelihood import (
     require_scale,
     scaling_of,
 )
-from isthmus.numerics import floored_log_scale, unfloored_log_scale
+from isthmus.numerics import floored_log_scale, floored_share, unfloored_log_scale
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,13 @@ class Laplace(Likelihood):
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         log_scale = floored_log_scale(eta[1], self.floor)
         return -(x - eta[0]).abs() * (-log_scale).exp() - (log_scale + math.log(2))
+
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        log_scale, gap = floored_log_scale(eta[1], self.floor), eta[0] - x
+        inverse = (-log_scale).exp()
+        size = gap.abs() * inverse
+        of_scale = (1 - size) * floored_share(eta[1], self.floor)
+        return size + (log_scale + math.log(2)), (gap.sign() * inverse, of_scale)
 
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0]

@@ -26,7 +26,7 @@ from isthmus.likelihoods._likelihood import (
     require_scale,
     scaling_of,
 )
-from isthmus.numerics import floored_log_scale, unfloored_log_scale
+from isthmus.numerics import floored_log_scale, floored_share, unfloored_log_scale
 
 FIRST_DF = 4.0
 LARGEST_LOG_EXCESS = 7.0
@@ -104,6 +104,20 @@ class StudentT(Likelihood):
         tail = 0.5 * (df + 1) * torch.log1p(t.square() / df)
         return _log_constant(df) - log_scale - tail
 
+    def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
+        log_scale, df = floored_log_scale(eta[1], self.floor), self.degrees(eta[2])
+        inverse = (-log_scale).exp()
+        t = (eta[0] - x) * inverse
+        squares, tail = t.square(), torch.log1p(t.square() / df)
+        pull = (df + 1) * squares / (df + squares)
+        nll = log_scale - _log_constant(df) + 0.5 * (df + 1) * tail
+        of_mean = (df + 1) * t / (df + squares) * inverse
+        of_scale = (1 - pull) * floored_share(eta[1], self.floor)
+        if not isinstance(self.df, str):
+            return nll, (of_mean, of_scale, torch.zeros_like(df))
+        of_df = 0.5 * (tail - pull / df) - _log_constant_slope(df)
+        return nll, (of_mean, of_scale, of_df * torch.sigmoid(eta[2]))
+
     def _mean(self, eta: Eta) -> Tensor:
         return eta[0]
 
@@ -121,6 +135,13 @@ def _log_constant(df: Tensor) -> Tensor:
     half = 0.5 * df.double()
     constant = torch.lgamma(half + 0.5) - torch.lgamma(half) - 0.5 * (2 * math.pi * half).log()
     return constant.to(df.dtype)
+
+
+def _log_constant_slope(df: Tensor) -> Tensor:
+    """The derivative of `_log_constant`, ½ (ψ((ν+1)/2) − ψ(ν/2) − 1/ν)."""
+    half = 0.5 * df.double()
+    slope = 0.5 * (torch.digamma(half + 0.5) - torch.digamma(half) - 0.5 / half)
+    return slope.to(df.dtype)
 
 
 def _moments(apart: Tensor, weight: Tensor, df: Tensor, *, pool: bool) -> tuple[Tensor, Tensor]:
