@@ -284,7 +284,7 @@ def contractive_tangents() -> Figure:
     plots.images(chosen, axes[0], n_columns=1, **DIGITS).set_title("digit")
     for ax, name in zip(axes[1:], ("usual", "contractive"), strict=True):
         found = analysis.tangent_space(tied(**THREE[name]), chosen, k=k).directions
-        most = float(np.abs(found).max())
+        most = float(np.quantile(np.abs(found), 0.99))
         images = found.reshape(-1, 8, 8)
         plots.images(images, ax, n_columns=k, limits=(-most, most)).set_title(f"tangents, {name}")
     return figure
@@ -428,6 +428,25 @@ def analysis_walk() -> Figure:
         way = analysis.walk(model, start, 5.0 * first, steps=11).points
         lines[f"from {row}"] = way.reshape(-1, 8, 8)
     return lines_of(lines)
+
+
+@picture
+def analysis_samples() -> Figure:
+    """Points that walk to the spiral, and digits drawn from a code without a prior."""
+    model = of_spiral(corruption=GaussianNoise(SIGMA))
+    start = np.random.default_rng(2).uniform(-1.1, 1.1, (300, 2))
+    states = [start, *analysis.langevin(model, start, step=0.1, n_steps=200, random_state=0)]
+    figure, axes = panels(2.5, 2.5, 2.5, height=2.8)
+    for ax, name, state in zip(axes, ("start", "200 steps"), (start, states[-1]), strict=False):
+        ax.plot(*spiral(300).T, color=plots.COLORS[1], alpha=0.6, lw=4)
+        ax.plot(*state.T, ".", ms=3, color=plots.COLORS[0])
+        ax.set(aspect="equal", title=name, xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))
+        ax.set_xlabel("x₁ (data units)")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("x₂ (data units)")
+    drawn = of_digits(UNITS).sample(36, mean=True, random_state=0)
+    plots.images(drawn, axes[2], n_columns=6, **DIGITS).set_title("through the code's density")
+    return figure
 
 
 # ---- drawing ------------------------------------------------------------------------------------
