@@ -44,7 +44,7 @@ from isthmus import Autoencoder, Contractive, Deterministic, GaussianNoise, Mask
 from isthmus.derivatives import OfLayers, estimated_norm, layers_of
 from isthmus.objective import Objective
 from isthmus.penalties import Maps, Penalty
-from isthmus.training.optimizers import Stepper
+from isthmus.training import Stepper, steady
 
 WIDTHS, ROWS = (784, 1024, 256, 32), 256
 Clock = Callable[[], float]
@@ -86,7 +86,7 @@ def norms(model: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
 def steps(model: Any, x: Tensor) -> dict[str, Callable[[], None]]:
     """One training step without penalty and with each."""
     generator = torch.Generator().manual_seed(0)
-    stepper = Stepper(model, "adamw", 1e-3)
+    stepper = Stepper(model, "adamw", 1e-3, steady)
 
     def step(*penalties: Penalty) -> Callable[[], None]:
         objective = Objective((), penalties)
@@ -175,10 +175,10 @@ class WeightDecay(Penalty):
 Make = Callable[[float], dict[str, Any]]
 MODELS: dict[str, tuple[Make, tuple[float, ...]]] = {
     "AE": (lambda strength: {}, (0.0,)),
-    "AE, weight decay": (lambda s: {"penalty": WeightDecay(s)}, (0.003, 0.01, 0.03, 0.1)),
+    "AE, weight decay": (lambda s: {"penalty": WeightDecay(s)}, (0.003, 0.006, 0.01, 0.02)),
     "DAE, masking": (lambda s: {"corruption": Masking(s)}, (0.1, 0.3, 0.5)),
     "DAE, Gaussian": (lambda s: {"corruption": GaussianNoise(s)}, (0.1, 0.3, 0.5)),
-    "CAE": (lambda s: {"penalty": Contractive(s)}, (1.0, 3.0, 10.0, 30.0)),
+    "CAE": (lambda s: {"penalty": Contractive(s)}, (0.05, 0.1, 0.2, 0.4)),
 }
 PAPER = {  # test error %, ‖J‖ in 1e-4, saturated %
     "CAE": (1.14, 0.73, 86.36),
@@ -187,23 +187,23 @@ PAPER = {  # test error %, ‖J‖ in 1e-4, saturated %
     "AE, weight decay": (1.68, 5.00, 12.97),
     "AE": (1.78, 17.5, 49.90),
 }
-PROBES = (0.001, 0.01, 0.1)
+PROBES = (0.01, 0.1, 1.0)
 
 
 def trained(x: np.ndarray, params: dict[str, Any], epochs: int, seed: int) -> Autoencoder:
     """784-1000, tied, sigmoid."""
-    return Autoencoder(
-        1000,
-        hidden=(),
-        tied=True,
-        encoder=Deterministic("sigmoid"),
-        likelihood="continuous_bernoulli",
-        optimizer="adam",
-        max_epochs=epochs,
-        validation_fraction=0,
-        random_state=seed,
-        **params,
-    ).fit(x)
+    settings = {
+        "hidden": (),
+        "tied": True,
+        "encoder": Deterministic("sigmoid"),
+        "likelihood": "continuous_bernoulli",
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "max_epochs": epochs,
+        "validation_fraction": 0,
+        "random_state": seed,
+    }
+    return Autoencoder(1000, **(settings | params)).fit(x)
 
 
 @torch.no_grad()

@@ -67,7 +67,7 @@ def gaps(seed: int) -> Iterator[dict[str, Any]]:
         2,
         hidden=(32,),
         batch_size=300,
-        max_epochs=400,
+        max_epochs=800,
         learning_rate=2e-2,
         random_state=seed,
         precision="float32",

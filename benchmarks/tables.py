@@ -2,6 +2,7 @@
 
     ISTHMUS_DATA=folder python benchmarks/tables.py {imputation,anomalies} [--seeds 5]
         [--tables cardio satellite thyroid digits] [--only isthmus PCA …]
+    python benchmarks/tables.py mixed [--peers .peers/bin/python] [--seeds 5]
 
 ``imputation`` hides 20 % of the cells of Adult (``adult.npz``) at random and prints the RMSE of
 the hidden numbers (in column standard deviations), the accuracy of the hidden categories, and how
@@ -11,6 +12,9 @@ many hidden numbers lie in the central 90 % of the draws.
 digits (``deepfeat_resnet18_svhn9.npz``), fitted without labels, and prints ROC-AUC and average
 precision for each seed and their means. All detectors run at their defaults, and Isthmus besides
 with ranks, and with ranks and hidden cells. Run it with PyOD installed to have its detectors too.
+
+``mixed`` times an epoch on numbers and categories beside PyOD's, in as many rounds as there would
+be seeds: see `mixed`.
 """
 
 import argparse
@@ -24,10 +28,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import mixed
 from isthmus import Autoencoder, Masking
 
 HIDDEN = 0.2
 DRAWN_ROWS, DRAWS = 6000, 20
+PEERS = Path(__file__).parent.parent / ".peers" / "bin" / "python"
 TABLES = ("cardio", "satellite", "thyroid")
 
 
@@ -148,12 +154,15 @@ def print_means(records: list[dict[str, np.ndarray]], tables: Sequence[str]) -> 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["imputation", "anomalies"])
+    parser.add_argument("what", choices=["imputation", "anomalies", "mixed"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", nargs="+", default=TABLES, choices=[*TABLES, "digits"])
     parser.add_argument("--only", nargs="+", default=[], help="names of detectors")
+    parser.add_argument("--peers", default=str(PEERS), help="Python with PyOD, for mixed")
     asked = parser.parse_args()
-    if asked.what == "imputation":
+    if asked.what == "mixed":
+        mixed.measure(asked.peers, asked.seeds)
+    elif asked.what == "imputation":
         for seed in range(asked.seeds):
             imputation(seed)
     else:

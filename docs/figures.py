@@ -128,7 +128,7 @@ def usual_manifold() -> Figure:
     clean = np.stack([np.sin(turn), depth, np.sign(turn) * (np.cos(turn) - 1)], axis=-1)
     sheet = two.reconstruct(clean.reshape(-1, 3)).reshape(clean.shape)
     solid.view_init(12, -60)
-    plots.manifold(ess[:400], sheet, solid)
+    plots.manifold(ess[:150], sheet, solid)
     return figure
 
 
@@ -323,6 +323,7 @@ def reconstruction_gap() -> Figure:
     ax.plot(gap.sigmas, square, ":", color="#808080", label="proportional to σ²")
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.set_yticks((0.002, 0.005, 0.01, 0.02), ("0.002", "0.005", "0.01", "0.02"))
     ax.set_xlabel("σ (data units)")
     ax.set_ylabel("distance of the fields (data units)")
     ax.set_xticks(sigmas, [f"{each:g}" for each in sigmas], minor=False)
@@ -475,7 +476,7 @@ def draw(name: str) -> int:
                     each.set_rasterized(True)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(
-            stream, format="svg", transparent=True, dpi=120, bbox_inches="tight", metadata=nothing
+            stream, format="svg", transparent=True, dpi=100, bbox_inches="tight", metadata=nothing
         )
     text = as_card(stream.getvalue())
     FOLDER.mkdir(exist_ok=True)

@@ -282,3 +282,12 @@ def test_rows_come_in_blocks_and_in_their_own_precision(monkeypatch):
     narrow = score_field(model, X.astype(np.float32))
     assert narrow.dtype == np.float32
     np.testing.assert_allclose(narrow, whole, atol=1e-3)
+
+
+def test_contraction_with_the_weight_that_stands_for_sigma_needs_no_warning():
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    penalty = Contractive(0.3**2 / (2 * 0.5**2), of="reconstruction")
+    model = Autoencoder(2, likelihood=Gaussian(0.5), penalty=penalty, max_epochs=1, random_state=0)
+    assert np.isfinite(score_field(model.fit(rows), rows, 0.3)).all()
+    with pytest.warns(IsthmusWarning, match=r"λ = σ²/\(2s²\)"):
+        score_field(model, rows, 0.4)

@@ -16,7 +16,7 @@ from isthmus.corruptions import CORRUPTIONS, GaussianNoise, Masking
 from isthmus.data import read
 from isthmus.encoders import ENCODERS, GaussianCode
 from isthmus.likelihoods import LIKELIHOODS, Gaussian, StudentT
-from isthmus.penalties import PENALTIES, Contractive
+from isthmus.penalties import PENALTIES, Contractive, Curvature
 
 FIGURES = {
     "model", "likelihood", "rows", "columns", "n_components", "parameters", "epochs",
@@ -188,6 +188,12 @@ def test_a_missing_file(run, tmp_path):
         (CORRUPTIONS, "masking:0.3", Masking(0.3)),
         (CORRUPTIONS, "gaussian_noise:1e-2", GaussianNoise(0.01)),
         (PENALTIES, "contractive:0.2:reconstruction", Contractive(0.2, of="reconstruction")),
+        (
+            PENALTIES,
+            "contractive:0.2:encoder:estimate:4",
+            Contractive(0.2, n_probes=4, method="estimate"),
+        ),
+        (PENALTIES, "curvature:0.2:0.3", Curvature(0.2, 0.3)),
     ],
 )
 def test_parts_from_text(registry, text, part):

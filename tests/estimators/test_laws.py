@@ -47,6 +47,7 @@ RANDOM = {
     "bits": {"encoder": "bernoulli", "corruption": ["masking", "salt_and_pepper"]},
     "denoising": {"corruption": ["gaussian_noise", Swap(0.3)], "optimizer": "muon"},
     "contractive": {"penalty": "contractive", "optimizer": "sgd"},
+    "estimated": {"penalty": [Contractive(0.1, method="estimate"), "curvature"]},
     "half precision": {"precision": "bfloat16"},
 }
 

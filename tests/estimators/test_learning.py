@@ -235,6 +235,12 @@ def test_without_a_terminal_there_are_lines_but_no_bar(monkeypatch):
     assert lines == ["likelihood: Gaussian(scale='feature', floor=0.001)", "unused_units: 0"]
 
 
+def test_verbose_says_how_a_jacobian_is_measured(monkeypatch):
+    text = shown(monkeypatch, verbose=1, terminal=False, penalty=["contractive", "l1"])
+    assert "Contractive: exact (" in text
+    assert "L1" not in text
+
+
 @pytest.mark.parametrize("verbose", [1, 2])
 def test_on_a_terminal_there_is_a_bar(monkeypatch, verbose):
     text = shown(monkeypatch, verbose=verbose, terminal=True)

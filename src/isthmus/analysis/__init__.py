@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
-    from isthmus.analysis.learned import learned
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
@@ -46,7 +45,6 @@ _HOMES = {
     ),
     "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
     "isthmus.analysis.jacobians": ("jacobian",),
-    "isthmus.analysis.learned": ("learned",),
     "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
     "isthmus.analysis.tangents": (
         "TangentSpace",
@@ -75,7 +73,6 @@ __all__ = [
     "flags",
     "jacobian",
     "langevin",
-    "learned",
     "local_dimension",
     "log_evidence",
     "p_values",

@@ -32,8 +32,9 @@ from torch import Tensor
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus._registry import is_real, is_whole
+from isthmus.analysis.fields import noise_levels
 from isthmus.analysis.learned import Learned, learned
-from isthmus.corruptions import CORRUPTIONS, Corruption, GaussianNoise
+from isthmus.corruptions import CORRUPTIONS, Corruption
 from isthmus.objective import Objective
 
 Array = NDArray[Any]
@@ -127,7 +128,9 @@ def langevin(
             f"step must lie above 0 and below 4, where the dynamics diverge; got {step!r}."
         )
     generator = make_generator(draw_seed(random_state), known.model.device)
-    spread = math.sqrt(step) * known.tensor(_noise(known, sigma)).to(known.dtype)
+    spread = math.sqrt(step) * known.tensor(
+        noise_levels(known, sigma) / known.model.scale.cpu().numpy()
+    )
 
     def move(z: Tensor) -> Tensor:
         noise = torch.empty_like(z).normal_(generator=generator)
@@ -199,29 +202,6 @@ def _objective(known: Learned, given: Given | None) -> Objective:
             "sample_chain(..., corruption=...)."
         )
     return Objective(corruptions).in_units(known.unit)
-
-
-def _noise(known: Learned, sigma: float | ArrayLike | None) -> Array:
-    """σ of each column in the units of the model, (d,): as given, or that of the training."""
-    d = known.matrix.n_features
-    if sigma is None:
-        stds = [each.std for each in known.corruptions or () if isinstance(each, GaussianNoise)]
-        if len(stds) != 1 or not stds[0]:
-            raise InvalidParameterError(
-                "sigma is not known: the model was not trained with one GaussianNoise. Fit with "
-                "corruption=GaussianNoise(...), or give sigma; for a reconstruction-contractive "
-                "model it is the square root of the penalty's weight."
-            )
-        return np.full(d, stds[0] / known.unit)
-    try:
-        sigmas = np.broadcast_to(np.asarray(sigma, np.float64), (d,))
-    except (TypeError, ValueError):
-        sigmas = np.zeros(d)
-    if not ((sigmas > 0) & np.isfinite(sigmas)).all():
-        raise InvalidParameterError(
-            f"sigma must be a positive number, or one for each of the {d} columns; got {sigma!r}."
-        )
-    return np.asarray(sigmas / known.model.scale.cpu().numpy())
 
 
 def _require_measurable(known: Learned) -> None:

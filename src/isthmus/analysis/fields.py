@@ -31,6 +31,8 @@ from isthmus._errors import InvalidDataError, InvalidParameterError, IsthmusWarn
 from isthmus._registry import is_whole
 from isthmus.analysis.learned import Learned, learned
 from isthmus.corruptions import GaussianNoise
+from isthmus.likelihoods import Gaussian
+from isthmus.penalties import Contractive
 
 Array = NDArray[Any]
 NODES = 4
@@ -65,7 +67,7 @@ def score_field(
         IsthmusWarning: The model was not trained with Gaussian noise of this σ.
     """
     known = learned(model, X)
-    variance = known.tensor(_sigmas(known, sigma) ** 2)
+    variance = known.tensor(noise_levels(known, sigma) ** 2)
     found: Array = known.over_rows(
         lambda x: (known.reconstruct(x) - x) / variance, known.cells, verbose
     )
@@ -150,7 +152,7 @@ def energy_difference(
         )
     corners = known.matrix.rows(0, len(known.matrix), np.float64)
     lines = np.hstack([corners[:-1], np.diff(corners, axis=0)])
-    sigmas = _sigmas(known, sigma)
+    sigmas = noise_levels(known, sigma)
     work = _work(known, lines, sigmas, 1)
     unsettled, change = np.arange(len(lines)), work
     for halvings in range(1, MOST_HALVINGS + 1):
@@ -209,8 +211,16 @@ def _corner(name: str, given: float | Sequence[float]) -> Array:
 # ---- σ ------------------------------------------------------------------------------------------
 
 
-def _sigmas(known: Learned, sigma: float | ArrayLike | None) -> Array:
-    """σ_j in the user's units, (d,)."""
+def noise_levels(known: Learned, sigma: float | ArrayLike | None) -> Array:
+    """σ_j in the user's units, (d,): as given, or those of the training.
+
+    Raises:
+        InvalidParameterError: σ is not positive, or unknown.
+
+    Warns:
+        IsthmusWarning: The training was another, with the condition under which r(x) − x is a
+            score.
+    """
     own = noise_std(known)
     if sigma is not None:
         given = _require_sigma(sigma, known.matrix.n_features)
@@ -250,7 +260,10 @@ def noise_std(known: Learned) -> Array | None:
 
 
 def _require_sigma(sigma: float | ArrayLike, n_features: int) -> Array:
-    given = np.asarray(sigma, np.float64)
+    try:
+        given = np.asarray(sigma, np.float64)
+    except (TypeError, ValueError):
+        given = np.zeros(())
     if given.shape not in ((), (n_features,)) or not (np.isfinite(given) & (given > 0)).all():
         raise InvalidParameterError(
             f"sigma must be a positive number, or one for each of the {n_features} columns; "
@@ -260,7 +273,7 @@ def _require_sigma(sigma: float | ArrayLike, n_features: int) -> Array:
 
 
 def _warn_of_other_training(known: Learned, own: Array | None, given: Array) -> None:
-    if known.corruptions is None:
+    if known.corruptions is None or _contracted(known, given):
         return  # of a model alone, nobody knows how it was trained
     others = [
         type(each).__name__ for each in known.corruptions if not isinstance(each, GaussianNoise)
@@ -274,6 +287,21 @@ def _warn_of_other_training(known: Learned, own: Array | None, given: Array) -> 
     else:
         return
     warnings.warn(f"The model was trained {what}. {_condition()}", IsthmusWarning, stacklevel=4)
+
+
+def _contracted(known: Learned, sigmas: Array) -> bool:
+    """Whether the training was contraction of r with the λ that stands for these σ."""
+    objective, likelihood = known.objective, known.model.likelihood
+    if objective is None or objective.corruptions:
+        return False
+    if not isinstance(likelihood, Gaussian) or isinstance(likelihood.scale, str):
+        return False
+    weights = [
+        each.weight
+        for each in objective.penalties
+        if isinstance(each, Contractive) and each.of == "reconstruction"
+    ]
+    return np.allclose(2 * likelihood.scale**2 * sum(weights), sigmas**2, rtol=SAME_NOISE)
 
 
 def _described(sigmas: Array) -> str:

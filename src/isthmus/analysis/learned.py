@@ -50,12 +50,18 @@ class Learned:
     Attributes:
         model: In the precision of the points.
         matrix: The points in the user's units.
-        corruptions: Of its training; None where only the model is known.
+        objective: Corruptions and penalties of its training, in the user's units; None where only
+            the model is known.
     """
 
     model: Model
     matrix: Matrix
-    corruptions: tuple[Corruption, ...] | None
+    objective: Objective | None
+
+    @property
+    def corruptions(self) -> tuple[Corruption, ...] | None:
+        """Of its training; None where only the model is known."""
+        return None if self.objective is None else self.objective.corruptions
 
     def encode(self, x: Tensor) -> Tensor:
         """f(x) = E[h | x], (n, d) to (n, k), differentiable."""
@@ -96,7 +102,7 @@ class Learned:
     def at(self, points: Array) -> "Learned":
         """The same model at other points (m, d) in the user's units."""
         matrix = as_matrix(points)
-        return Learned(_in_precision(self.model, _precision(matrix)), matrix, self.corruptions)
+        return Learned(_in_precision(self.model, _precision(matrix)), matrix, self.objective)
 
     @property
     def cells(self) -> int:
@@ -162,7 +168,7 @@ def learned(model: Any, X: ArrayLike, *, of_numbers: bool = True) -> Learned:
         InvalidDataError: Points of another width, missing or infinite values, or a column that
             is a category.
     """
-    corruptions = None
+    objective = None
     if isinstance(model, Model):
         matrix = as_matrix(X)
         if matrix.n_features != model.shape.n_features:
@@ -174,7 +180,7 @@ def learned(model: Any, X: ArrayLike, *, of_numbers: bool = True) -> Learned:
     elif hasattr(model, "points"):
         estimator: Estimator = model
         model, matrix = estimator.points(X)
-        corruptions = estimator.objective_.corruptions
+        objective = estimator.objective_
     else:
         raise UnsupportedTypeError(
             f"Give a fitted estimator or its model_; got an object of {type(model).__name__}."
@@ -183,7 +189,7 @@ def learned(model: Any, X: ArrayLike, *, of_numbers: bool = True) -> Learned:
     check_finite(matrix, missing=by_column and not of_numbers)
     if of_numbers:
         _require_real(model, matrix)
-    return Learned(model, matrix, corruptions)
+    return Learned(model, matrix, objective)
 
 
 def _precision(matrix: Matrix) -> torch.dtype:
