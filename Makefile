@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs figures bench clean
 
 demo: $(READY)
 	$(BIN)/isthmus demo --output demo
@@ -20,6 +20,9 @@ lint: $(READY)
 
 docs: $(READY)
 	ISTHMUS_WRITE_DOCS=1 $(BIN)/python -m pytest tests/test_docs.py -k help
+
+figures: $(READY)
+	$(BIN)/python docs/figures.py
 
 bench: $(READY) .peers/.ready
 	$(BIN)/python benchmarks/training.py --write-docs

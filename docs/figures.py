@@ -128,7 +128,7 @@ def usual_manifold() -> Figure:
     clean = np.stack([np.sin(turn), depth, np.sign(turn) * (np.cos(turn) - 1)], axis=-1)
     sheet = two.reconstruct(clean.reshape(-1, 3)).reshape(clean.shape)
     solid.view_init(12, -60)
-    plots.manifold(ess[:400], sheet, solid)
+    plots.manifold(ess[:150], sheet, solid)
     return figure
 
 
@@ -231,11 +231,20 @@ def denoising_energy() -> Figure:
 # ---- the contractive one ------------------------------------------------------------------------
 
 
-def contraction(model: Autoencoder, rows: Array) -> Array:
-    """‖∂r/∂x‖²_F at each row, which doesn't depend on the code's own units."""
-    k = model.n_components
-    values = analysis.tangent_space(model, rows, k=k, of="reconstruction").singular_values
-    return np.square(values).sum(1)
+@cache
+def tied(**parts: Any) -> Autoencoder:
+    """One layer of 64 sigmoids with tied weights, as in Rifai et al. (2011)."""
+    how: dict[str, Any] = {"encoder": Deterministic("sigmoid"), "hidden": (), "tied": True}
+    how |= {"likelihood": "gaussian_shared", "learning_rate": 3e-3, "batch_size": 64}
+    model = Autoencoder(64, validation_fraction=0, random_state=0, **how, **parts)
+    return model.fit(digits()[0])
+
+
+THREE: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "denoising": {"corruption": GaussianNoise(NOISE)},
+    "contractive": {"penalty": Contractive(1000.0)},
+}
 
 
 @picture
@@ -243,10 +252,11 @@ def contractive_trade_off() -> Figure:
     """What contraction costs: λ moves, for the penalty on f and the one on r."""
     _, test, _ = digits()
     figure, (ax,) = panels(4.6, height=3.3)
-    ways = {"encoder": (1.0, 10.0, 100.0, 1000.0), "reconstruction": (0.1, 1.0, 3.0, 10.0)}
+    ways = {"encoder": (100.0, 300.0, 600.0, 1000.0), "reconstruction": (1.0, 3.0, 10.0, 30.0)}
     for of, weights in ways.items():
-        models = [of_digits(UNITS, penalty=Contractive(each, of=of)) for each in weights]
-        norms = [contraction(model, test).mean() for model in models]
+        models = [tied(penalty=Contractive(each, of=of)) for each in weights]
+        slopes = [analysis.jacobian(model, test, of="reconstruction") for model in models]
+        norms = [np.square(each).sum((1, 2)).mean() for each in slopes]
         errors = [np.sqrt(np.square(model.reconstruct(test) - test).mean()) for model in models]
         plots.trade_off(norms, errors, weights, ax, label=f"Contractive(λ, of={of!r})")
     ax.set_xlabel("mean ‖∂r/∂x‖² on held-out digits")
@@ -256,17 +266,12 @@ def contractive_trade_off() -> Figure:
 
 @picture
 def contractive_spectrum() -> Figure:
-    """Singular values of the reconstruction's Jacobian under three ways to learn."""
+    """Singular values of the encoder's Jacobian under three ways to learn."""
     _, test, _ = digits()
-    ways: dict[str, dict[str, Any]] = {
-        "usual": {},
-        "denoising": {"corruption": GaussianNoise(NOISE)},
-        "contractive": {"penalty": Contractive(100.0)},
-    }
     figure, (ax,) = panels(4.6, height=3.3)
-    for name, parts in ways.items():
-        space = analysis.tangent_space(of_digits(32, **parts), test, k=32, of="reconstruction")
-        plots.spectrum(space.singular_values, ax, of="reconstruction", label=name)
+    for name, parts in THREE.items():
+        space = analysis.tangent_space(tied(**parts), test, k=48)
+        plots.spectrum(space.singular_values, ax, label=name)
     return figure
 
 
@@ -277,10 +282,9 @@ def contractive_tangents() -> Figure:
     chosen, k = test[:6], 5
     figure, axes = panels(0.75, 3.4, 3.4, height=3.6)
     plots.images(chosen, axes[0], n_columns=1, **DIGITS).set_title("digit")
-    ways: dict[str, dict[str, Any]] = {"usual": {}, "contractive": {"penalty": Contractive(100.0)}}
-    for ax, (name, parts) in zip(axes[1:], ways.items(), strict=True):
-        found = analysis.tangent_space(of_digits(32, **parts), chosen, k=k).directions
-        most = float(np.abs(found).max())
+    for ax, name in zip(axes[1:], ("usual", "contractive"), strict=True):
+        found = analysis.tangent_space(tied(**THREE[name]), chosen, k=k).directions
+        most = float(np.quantile(np.abs(found), 0.99))
         images = found.reshape(-1, 8, 8)
         plots.images(images, ax, n_columns=k, limits=(-most, most)).set_title(f"tangents, {name}")
     return figure
@@ -308,17 +312,18 @@ def reconstruction_fields() -> Figure:
 @picture
 def reconstruction_gap() -> Figure:
     """How far the two fields are apart on the spiral, as σ falls."""
-    how: dict[str, Any] = {"hidden": (64,), "likelihood": Gaussian(1.0), "activation": "tanh"}
-    how |= {"batch_size": 200, "max_epochs": 3000, "learning_rate": 3e-3}
-    model = Autoencoder(16, validation_fraction=0, random_state=0, **how)
-    sigmas = (0.3, 0.2, 0.1, 0.05)
-    gap = analysis.denoising_contractive_gap(model, spiral(200), sigmas, n_copies=16)
+    how: dict[str, Any] = {"hidden": (32,), "likelihood": Gaussian(1.0), "optimizer": "adam"}
+    how |= {"batch_size": 300, "max_epochs": 400, "learning_rate": 2e-2, "precision": "float32"}
+    model = Autoencoder(2, validation_fraction=0, random_state=0, **how)
+    sigmas = (0.2, 0.1, 0.05)
+    gap = analysis.denoising_contractive_gap(model, spiral(300, 0.01, 0), sigmas, n_copies=16)
     figure, (ax,) = panels(4.2)
-    ax.loglog(gap.sigmas, gap.gaps, "o-", color=plots.COLORS[0], label="measured")
-    ax.loglog(
-        gap.sigmas, gap.gaps[0] * (gap.sigmas / gap.sigmas[0]) ** 2, ":", color="#808080",
-        label="proportional to σ²",
-    )  # fmt: skip
+    ax.plot(gap.sigmas, gap.gaps, "o-", color=plots.COLORS[0], label="measured")
+    square = gap.gaps[0] * (gap.sigmas / gap.sigmas[0]) ** 2
+    ax.plot(gap.sigmas, square, ":", color="#808080", label="proportional to σ²")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_yticks((0.002, 0.005, 0.01, 0.02), ("0.002", "0.005", "0.01", "0.02"))
     ax.set_xlabel("σ (data units)")
     ax.set_ylabel("distance of the fields (data units)")
     ax.set_xticks(sigmas, [f"{each:g}" for each in sigmas], minor=False)
@@ -404,8 +409,8 @@ def analysis_sensitivity() -> Figure:
     _, test, _ = digits()
     found = analysis.sensitivity(of_digits(UNITS), test)
     figure, (left, right) = panels(3.6, 3.0, height=2.9)
-    label = "‖∂f/∂xⱼ‖ (code units per grey level)"
-    plots.sensitivity(found.features.reshape(8, 8), left, label=label)
+    label = "‖∂f/∂xⱼ‖ (code units per std)"
+    plots.sensitivity(found.scaled_features.reshape(8, 8), left, label=label)
     names = [f"unit {i + 1}" for i in range(UNITS)]
     of_units = "‖∂hᵢ/∂x‖ (code units per std)"
     plots.sensitivity(found.units, right, names=names, label=of_units)
@@ -421,9 +426,28 @@ def analysis_walk() -> Figure:
     for row in (0, 4, 7, 9):
         start = test[row].ravel()
         first = analysis.tangent_space(model, test[row : row + 1], k=1).directions[0, 0]
-        way = analysis.walk(model, start, 2.0 * first, steps=11).points
+        way = analysis.walk(model, start, 5.0 * first, steps=11).points
         lines[f"from {row}"] = way.reshape(-1, 8, 8)
     return lines_of(lines)
+
+
+@picture
+def analysis_samples() -> Figure:
+    """Points that walk to the spiral, and digits drawn from a code without a prior."""
+    model = of_spiral(corruption=GaussianNoise(SIGMA))
+    start = np.random.default_rng(2).uniform(-1.1, 1.1, (300, 2))
+    states = [start, *analysis.langevin(model, start, step=0.1, n_steps=200, random_state=0)]
+    figure, axes = panels(2.5, 2.5, 2.5, height=2.8)
+    for ax, name, state in zip(axes, ("start", "200 steps"), (start, states[-1]), strict=False):
+        ax.plot(*spiral(300).T, color=plots.COLORS[1], alpha=0.6, lw=4)
+        ax.plot(*state.T, ".", ms=3, color=plots.COLORS[0])
+        ax.set(aspect="equal", title=name, xlim=(-1.2, 1.2), ylim=(-1.2, 1.2))
+        ax.set_xlabel("x₁ (data units)")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("x₂ (data units)")
+    drawn = of_digits(UNITS).sample(36, mean=True, random_state=0)
+    plots.images(drawn, axes[2], n_columns=6, **DIGITS).set_title("through the code's density")
+    return figure
 
 
 # ---- drawing ------------------------------------------------------------------------------------
@@ -452,7 +476,7 @@ def draw(name: str) -> int:
                     each.set_rasterized(True)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(
-            stream, format="svg", transparent=True, dpi=120, bbox_inches="tight", metadata=nothing
+            stream, format="svg", transparent=True, dpi=100, bbox_inches="tight", metadata=nothing
         )
     text = as_card(stream.getvalue())
     FOLDER.mkdir(exist_ok=True)

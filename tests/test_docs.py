@@ -9,12 +9,14 @@ by 5 %, because trained weights differ between processors.
 """
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
 import subprocess
 import sys
 import tomllib
+import xml.etree.ElementTree
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,20 @@ import pytest
 import isthmus
 
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+PAGES = ["docs/analysis.md"] + [
+    f"docs/autoencoders/{kind}.md"
+    for kind in (
+        "usual",
+        "variational",
+        "denoising",
+        "contractive",
+        "reconstruction_contractive",
+        "hashing",
+    )
+]
 VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "info", "demo")
 
 
@@ -63,7 +77,7 @@ def run_console(block: str, folder: Path) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *PAGES])
 def test_blocks_do_what_the_document_says(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = BLOCK.findall((ROOT / name).read_text(encoding="utf-8"))
@@ -110,10 +124,42 @@ def test_the_command_lines_page_is_its_help():
 
 
 def test_links_lead_somewhere():
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_page_has_a_link_to_it():
+    linked = set()
+    for document in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        links = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
+        linked |= {(document.parent / link).resolve() for link in links if "://" not in link}
+    assert {path.resolve() for path in DOCS.rglob("*.md")} <= linked
+
+
+def test_pictures_are_small_drawn_by_the_script_and_shown():
+    place = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
+    script = importlib.util.module_from_spec(place)
+    place.loader.exec_module(script)
+    files = {path.stem: path for path in (DOCS / "figures").iterdir()}
+    shown = set()
+    for page in DOCS.rglob("*.md"):
+        shown |= set(re.findall(r"figures/(\w+)\.svg", page.read_text(encoding="utf-8")))
+    assert set(script.FIGURES) == set(files) == shown
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}
+    assert sum(sizes.values()) < 1_500_000
+
+
+def test_a_picture_carries_its_own_paper_and_ink():
+    for path in (DOCS / "figures").iterdir():
+        root = xml.etree.ElementTree.parse(path).getroot()
+        style, paper = list(root)[:2]
+        assert "prefers-color-scheme:dark" in style.text
+        assert paper.get("fill") == "var(--paper)"
+        text = path.read_text(encoding="utf-8")
+        assert "#000000" not in text
 
 
 def test_versions_are_said_once():

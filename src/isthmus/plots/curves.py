@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 # a wider range than this is drawn on a scale of powers
 MOST_LINEAR_RANGE = 30.0
+# where the names of a curve's points stand: above one curve, beneath the next
+NEAR: dict[str, Any] = {"fontsize": "small", "textcoords": "offset points"}
+BESIDE: tuple[dict[str, Any], ...] = (
+    {**NEAR, "xytext": (4, 4)},
+    {**NEAR, "xytext": (-4, -4), "ha": "right", "va": "top"},
+)
 SLOPES = {
     "encoder": "singular value of ∂f/∂x (code units per data unit)",
     "reconstruction": "singular value of ∂r/∂x",
@@ -98,13 +104,13 @@ def trade_off(
     order = np.argsort(lambdas, kind="stable")
     x, y, lambdas = x[order], y[order], lambdas[order]
     ax = axes(ax)
+    place = BESIDE[len(ax.lines) % len(BESIDE)]
     next_series(ax, x, y, label)
     if _wide(x):
         ax.set_xscale("log")
     for number, each in enumerate(lambdas):
         text = f"λ = {each:g}" if number == 0 else f"{each:g}"
-        place: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
-        ax.annotate(text, (x[number], y[number]), fontsize="small", color=ink(ax), **place)
+        ax.annotate(text, (x[number], y[number]), color=ink(ax), **place)
     ax.margins(0.1)
     ax.set_xlabel(ax.get_xlabel() or "penalty Ω without its weight")
     ax.set_ylabel(ax.get_ylabel() or "reconstruction error")
