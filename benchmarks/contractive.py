@@ -16,8 +16,8 @@ on the 10,000 test digits: mean ‖∂f/∂x‖_F, saturated units (below 0.05 o
 mean squared error of the reconstruction, error of the probe on frozen codes. The norm *at equal
 reconstruction* is the least on the inner split among the strengths whose nll is no higher than
 that of the contractive one chosen. The likelihood is the continuous Bernoulli, which is the
-paper's cross-entropy with its normalising constant. Needs ``ISTHMUS_DATA`` with ``mnist.npz``. One line of
-JSON for each training, then the table.
+paper's cross-entropy with its normalising constant. Needs ``ISTHMUS_DATA`` with ``mnist.npz``. One
+line of JSON for each training, then the table.
 """
 
 import argparse
@@ -296,8 +296,8 @@ def _print_table(table: list[Any], tried: list[dict[str, Any]]) -> None:
         error, norm, saturated = PAPER[name]
         print(
             f"| {name} | {best['strength']:g} | {both('norm', 1, '')} | {equal} | "
-            f"{both('saturated', 100, ' %')} | {both('nll', 1, '')} | {both('rmse', 1, '')} | {both('error', 100, ' %')} "
-            f"| {norm}e-4, {saturated} %, {error} % |"
+            f"{both('saturated', 100, ' %')} | {both('nll', 1, '')} | {both('rmse', 1, '')} | "
+            f"{both('error', 100, ' %')} | {norm}e-4, {saturated} %, {error} % |"
         )
 
 

@@ -211,7 +211,7 @@ def test_a_model_without_a_corruption_says_what_to_do():
         sample_chain(plain, ROWS)
     with pytest.raises(InvalidParameterError, match=r"without its training.*corruption="):
         sample_chain(plain.model_, ROWS)
-    with pytest.raises(InvalidParameterError, match=r"sigma is not known.*GaussianNoise"):
+    with pytest.raises(InvalidParameterError, match=r"not trained with GaussianNoise.*give sigma"):
         langevin(plain, ROWS)
     assert len(list(sample_chain(plain, ROWS, 2, corruption=["masking", GaussianNoise(1.0)]))) == 2
 
