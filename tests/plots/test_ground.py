@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from isthmus import plots
-from isthmus._errors import InvalidParameterError
+from isthmus._errors import InvalidParameterError, UnsupportedTypeError
 from tests.plots.conftest import epoch, saved
 
 STATE = """
@@ -136,3 +136,8 @@ def test_words_of_a_picture_have_the_ink_of_its_axes(ax):
     ax.xaxis.label.set_color("#123456")
     plots.denoising_field(FIELD, ax)
     assert np.allclose(ax.collections[-1].get_facecolor()[0, :3], to_rgb("#123456"))
+
+
+def test_what_is_no_axes_is_refused_by_name():
+    with pytest.raises(UnsupportedTypeError, match="ax must be matplotlib axes.*ndarray"):
+        plots.code_map(np.zeros((3, 2)), None, np.zeros((3, 2)))

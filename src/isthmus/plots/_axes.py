@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from isthmus._errors import InvalidParameterError
+from isthmus._errors import InvalidParameterError, UnsupportedTypeError
 
 GREY = "#808080"
 LOWERED = str.maketrans("123", "₁₂₃")
@@ -16,6 +16,7 @@ LOWERED = str.maketrans("123", "₁₂₃")
 
 def axes(ax: Axes | None) -> Axes:
     """The user's axes, or new ones in a figure of their own."""
+    _require_axes(ax)
     if ax is not None and ax.name == "3d":
         raise InvalidParameterError(
             "This picture has two dimensions, but the axes given are 3-D; give plain axes or None."
@@ -25,6 +26,7 @@ def axes(ax: Axes | None) -> Axes:
 
 def axes_3d(ax: Axes | None) -> Any:
     """The user's axes of three dimensions, or new ones."""
+    _require_axes(ax)
     if ax is None:
         # a constrained layout leaves a wide margin around a cube
         figure = Figure()
@@ -34,6 +36,14 @@ def axes_3d(ax: Axes | None) -> Any:
             "Points in three dimensions need axes made with projection='3d'; give such, or None."
         )
     return ax
+
+
+def _require_axes(ax: object) -> None:
+    if not (ax is None or isinstance(ax, Axes)):
+        raise UnsupportedTypeError(
+            f"ax must be matplotlib axes or None; got {type(ax).__name__}. Data beside the first "
+            "argument have names, such as training=rows."
+        )
 
 
 def ink(ax: Any) -> Any:
