@@ -139,5 +139,5 @@ def test_words_of_a_picture_have_the_ink_of_its_axes(ax):
 
 
 def test_what_is_no_axes_is_refused_by_name():
-    with pytest.raises(UnsupportedTypeError, match="ax must be matplotlib axes.*ndarray"):
+    with pytest.raises(UnsupportedTypeError, match=r"ax must be matplotlib axes.*ndarray"):
         plots.code_map(np.zeros((3, 2)), None, np.zeros((3, 2)))
