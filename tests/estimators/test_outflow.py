@@ -222,6 +222,14 @@ def test_the_first_batch_fixes_the_schema(in_parts):
 # ---- Ctrl-C ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ctrl_c_heard():
+    """Ctrl-C as a terminal sends it: a process started in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(pass_number, rows):
     """Batches; in one of the passes over them somebody presses Ctrl-C."""
     passes = itertools.count()
@@ -237,7 +245,7 @@ def interrupted(pass_number, rows):
 
 
 @pytest.mark.parametrize("buffer", ["whole", "small"])
-def test_ctrl_c_in_a_streaming_fit_keeps_a_model(monkeypatch, buffer):
+def test_ctrl_c_in_a_streaming_fit_keeps_a_model(monkeypatch, buffer, ctrl_c_heard):
     rows = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
     if buffer == "small":
         from isthmus.training.stream import StreamRows
@@ -260,7 +268,7 @@ def test_ctrl_c_in_a_streaming_fit_keeps_a_model(monkeypatch, buffer):
         assert model.p_values(rows).min() > 0
 
 
-def test_ctrl_c_while_results_are_written(model, tmp_path):
+def test_ctrl_c_while_results_are_written(model, tmp_path, ctrl_c_heard):
     parts = [TABLE[i : i + 100].to_pandas() for i in range(0, 600, 100)]
 
     def batches():
