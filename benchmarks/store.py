@@ -4,7 +4,8 @@
 
 Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
 are as uneven as those of data. Times are processor time of this process: run it with
-``OMP_NUM_THREADS=1``. A line of JSON for each length: with faiss where it is installed, and without.
+``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where it is installed and
+without.
 """
 
 import argparse

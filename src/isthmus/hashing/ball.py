@@ -5,14 +5,15 @@
 That is 2,081 at 64 bits and r = 2, but 43,745 at r = 3; and look-ups beat a scan only while they
 are few. Beyond, cut the code into pieces of 16 bits: r flips can't touch r + 1 pieces, so whatever
 lies within r agrees with the query in one of the first r + 1 at least (multi-index hashing;
-Norouzi, Punjani and Fleet, 2012). That needs r below the number of pieces, and pieces that few codes share.
-Otherwise all codes are compared.
+Norouzi, Punjani and Fleet, 2012). That needs r below the number of pieces, and pieces that few
+codes share. Otherwise all codes are compared.
 
 Which of the three it is is arithmetic on counts that are known before anything is looked up; the
 answer is the same. Sorting costs what some tens of scans do, so it is done only after that many
 queries were scanned: never more than twice the work of who had known.
 """
 
+from functools import lru_cache
 from itertools import combinations
 from math import comb
 
@@ -118,6 +119,7 @@ def n_flips(n_bits: int, radius: int) -> int:
     return total
 
 
+@lru_cache(maxsize=4)
 def flips(n_bits: int, radius: int, n_words: int) -> Words:
     """All patterns (f, n_words) of at most ``radius`` ones among n_bits."""
     single = np.zeros((n_bits, n_words * 8), np.uint8)

@@ -199,7 +199,8 @@ class CodeStore:
             find = lambda words: nearest(words, queries, k)  # noqa: E731
         with self._moment():
             words, slots = self._chosen(where)
-            return [self._hits(*each, slots) for each in zip(*find(words), strict=True)]
+            distances, rows = find(words)
+            return [self._hits(*each, slots) for each in zip(distances, rows, strict=True)]
 
     def within(
         self, codes: ArrayLike, radius: int, where: Mapping[str, Any] | None = None

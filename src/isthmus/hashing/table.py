@@ -20,11 +20,13 @@ APPLICATION, FORMAT = 0x49535448, 1  # "ISTH" in the file's header
 PATIENCE = 60.0  # seconds that a writer waits for another
 SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 AT_ONCE = 500  # ids of one statement
+PART = 1 << 12  # rows that are read at once: their objects stay in the cache
 
 TABLES = """
 CREATE TABLE about (n_bits INTEGER NOT NULL, fingerprint TEXT,
                     next_slot INTEGER NOT NULL, removals INTEGER NOT NULL);
-CREATE TABLE item (slot INTEGER PRIMARY KEY, id NOT NULL UNIQUE, code BLOB NOT NULL, payload TEXT);
+CREATE TABLE item (slot INTEGER PRIMARY KEY, id NOT NULL UNIQUE, code BLOB NOT NULL,
+                   payload TEXT);
 """
 
 
@@ -165,9 +167,10 @@ def read_codes(
         "SELECT slot, code FROM item WHERE slot >= ? ORDER BY slot", (first,)
     )
     width = n_bytes(n_bits)
-    while part := rows.fetchmany(1 << 16):
+    while part := rows.fetchmany(PART):
         slots, codes = zip(*part, strict=True)
-        if any(not isinstance(code, bytes) or len(code) != width for code in codes):
+        # text would not join, and one of another length would shift all that follow
+        if set(map(type, codes)) != {bytes} or set(map(len, codes)) != {width}:
             raise FileFormatError(
                 f"The store holds a code that isn't {width} bytes long; the file was edited."
             )
