@@ -3,9 +3,9 @@
     d(q, b) = Σ_j |q_j| [b_j ≠ (q_j > 0)] = ½ Σ_j (|q_j| − q_j s_j) ,     s_j = 2 b_j − 1
 
 An encoder knows more of its query than the bits say: how near each unit was to its threshold. With
-q_j the logit of unit j, d is −log p(b | x) but for a constant: the nearest code is the likeliest one;
-with q_j = ±1 it is the Hamming distance. Nothing but the base's bits is stored (the
-asymmetric distance of Jégou, Douze and Schmid, 2011).
+q_j the logit of unit j, d is −log p(b | x) but for a constant: the nearest code is the likeliest.
+With q_j = ±1 it is the Hamming distance. Nothing but the base's bits is stored (the asymmetric
+distance of Jégou, Douze and Schmid, 2011).
 
 All 256 values of a byte have their part of the sum in a table of the query, so that a code costs
 one look-up a byte. The parts are added in one fixed order: equal codes are equally far.
