@@ -39,7 +39,6 @@ PUBLIC = {
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
-    "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},
     "errors": {
         "FileFormatError",
@@ -169,7 +168,6 @@ def arguments_of(function):
         | PUBLIC["encoders"]
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
-        | PUBLIC["hashing"]
         | {"Autoencoder"}
     ),
 )

@@ -32,7 +32,6 @@ _HOMES = {
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
-    "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
         "InvalidDataError",
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import Autoencoder, load, save
-    from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
         Categorical,
@@ -87,7 +85,6 @@ __all__ = [
     "Bernoulli",
     "BernoulliCode",
     "Categorical",
-    "CodeStore",
     "Columns",
     "ContinuousBernoulli",
     "Contractive",
