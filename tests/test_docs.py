@@ -138,7 +138,8 @@ def test_every_page_has_a_link_to_it():
     assert {path.resolve() for path in DOCS.rglob("*.md")} <= linked
 
 
-def test_pictures_are_small_drawn_by_the_script_and_shown():
+def test_pictures_are_small_drawn_by_the_script_and_shown(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
     place = importlib.util.spec_from_file_location("figures", DOCS / "figures.py")
     script = importlib.util.module_from_spec(place)
     place.loader.exec_module(script)

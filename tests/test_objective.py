@@ -308,6 +308,18 @@ def test_contraction_of_a_reconstructed_category_is_refused_in_a_table_too():
         Objective((), (Contractive(of="reconstruction"),))(model, z, generator())
 
 
+def assert_descends_as_torch_would(objective, model, z):
+    """The terms and every gradient of a step are those of automatic differentiation."""
+    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
+    found = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad()
+    truth = objective(model, z, generator(), 0.5)
+    (truth.total().sum() / 8).backward()
+    wanted = {name: weight.grad for name, weight in model.named_parameters()}
+    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("holes", [False, True], ids=["complete", "holes"])
 @pytest.mark.parametrize("corruptions", [(), (Masking(0.3), GaussianNoise(0.1))], ids=len)
 @pytest.mark.parametrize("encoder", [Deterministic(), GaussianCode()], ids=repr)
@@ -321,14 +333,7 @@ def test_descending_on_a_table_is_what_torch_would_do(encoder, corruptions, hole
     assert model.layers is not None
     objective = Objective(corruptions)
     objective.descend(model, z + 0, generator(1), 0.2, 1)  # leaves gradients, to be written over
-    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
-    found = {name: weight.grad for name, weight in model.named_parameters()}
-    model.zero_grad()
-    truth = objective(model, z, generator(), 0.5)
-    (truth.total().sum() / 8).backward()
-    wanted = {name: weight.grad for name, weight in model.named_parameters()}
-    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+    assert_descends_as_torch_would(objective, model, z)
 
 
 PENALTIES = {
@@ -345,14 +350,7 @@ PENALTIES = {
 def test_descending_with_penalties_is_the_gradient_of_the_objective(penalties, encoder, member):
     model, z = awake(member, encoder)
     objective = Objective((GaussianNoise(0.2),), penalties)
-    terms = objective.descend(model, z, generator(), 0.5, 1 / 8)
-    found = {name: weight.grad for name, weight in model.named_parameters()}
-    model.zero_grad()
-    truth = objective(model, z, generator(), 0.5)
-    (truth.total().sum() / 8).backward()
-    wanted = {name: weight.grad for name, weight in model.named_parameters()}
-    torch.testing.assert_close(terms.total(), truth.total().detach(), rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+    assert_descends_as_torch_would(objective, model, z)
 
 
 def test_the_choice_of_each_jacobian_is_told():

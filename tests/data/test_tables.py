@@ -9,29 +9,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute
 import pytest
-from frames import MAKERS, lists
+from frames import MAKERS, lists, truth
 
 from isthmus._errors import InvalidDataError, IsthmusWarning
 from isthmus.data import Unseen, encode, encode_part, infer_schema
 
 ALL = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-EPOCH = datetime.datetime(1970, 1, 1)
-
-
-def truth() -> np.ndarray:
-    """What the table of frames.py is in numbers, cell by cell in plain Python."""
-    plain = lists(holes=True)
-    levels = list(dict.fromkeys(job for job in plain["job"] if job is not None))
-    reads = {
-        "job": levels.index,
-        "when": lambda v: (v - EPOCH) / datetime.timedelta(days=1),
-        "day": lambda v: (v - EPOCH.date()).days,
-    }
-    columns = [
-        [np.nan if v is None else float(reads.get(name, float)(v)) for v in values]
-        for name, values in plain.items()
-    ]
-    return np.array(columns).T
 
 
 # ---- encode ---------------------------------------------------------------------------------

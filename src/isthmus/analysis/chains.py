@@ -189,7 +189,7 @@ def _objective(known: Learned, given: Given | None) -> Objective:
     elif isinstance(given, list | tuple):
         corruptions = tuple(map(CORRUPTIONS.resolve, given))
     else:
-        corruptions = (CORRUPTIONS.resolve(given),)  # type: ignore[arg-type]  # no sequence
+        corruptions = (CORRUPTIONS.resolve(given),)  # type: ignore[arg-type]  # mypy can't rule out a list here
     if not corruptions:
         whose = (
             "this is a model without its training"

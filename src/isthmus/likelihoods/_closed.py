@@ -13,6 +13,7 @@ processor's cache. Dense rows are handled so as well where at most a quarter of 
 zero.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isthmus.likelihoods._likelihood import Eta
+from isthmus.likelihoods._likelihood import Eta, Likelihood
 from isthmus.likelihoods._sizes import EMPTY
 from isthmus.numerics import (
     LARGEST_LOG_RATE,
@@ -32,7 +33,7 @@ from isthmus.numerics import (
     log_rate,
     log_rate_slope,
 )
-from isthmus.sparse import Batch, SparseBatch
+from isthmus.sparse import Batch, SparseBatch, dense
 
 FULLEST = 0.25
 BLOCK_CELLS = 1 << 18
@@ -51,10 +52,27 @@ def mostly_zeros(x: Batch, eta: Eta) -> SparseBatch | None:
     return SparseBatch.of(x) if few else None
 
 
-def differentiable(kernel: Kernel, x: SparseBatch, eta: Eta) -> Tensor:
-    """The kernel's nll (n,), with its slopes as the gradient."""
-    nll: Tensor = _Nll.apply(kernel, x, *eta)  # type: ignore[no-untyped-call]  # torch gives apply no types
-    return nll
+class MostlyZeros(Likelihood):
+    """A likelihood with a closed form for rows of which only the non-zeros are given."""
+
+    reads_sparse = True
+
+    @abstractmethod
+    def _of_non_zeros(self, x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:
+        """−log p(x | h) of each row, (n,), and the slope of its weighted sum in η."""
+
+    def _nll(self, x: Batch, eta: Eta) -> Tensor:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._nll(dense(x), eta)
+        nll: Tensor = _Nll.apply(self._of_non_zeros, few, *eta)  # type: ignore[no-untyped-call]  # torch gives apply no types
+        return nll
+
+    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
+        few = mostly_zeros(x, eta)
+        if few is None:
+            return super()._slope(dense(x), eta, weight)
+        return self._of_non_zeros(few, eta, weight)
 
 
 class _Nll(torch.autograd.Function):

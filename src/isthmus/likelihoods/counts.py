@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
 from isthmus.likelihoods import _closed
-from isthmus.likelihoods._closed import differentiable, mostly_zeros
+from isthmus.likelihoods._closed import MostlyZeros, Weight
 from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
 from isthmus.likelihoods._sizes import (
     EMPTY,
@@ -43,14 +43,14 @@ from isthmus.numerics import (
     log_rate,
     log_rate_slope,
 )
-from isthmus.sparse import Batch, dense
+from isthmus.sparse import SparseBatch
 
 LARGEST_LOGIT = 15.0
 CLIMBABLE_LOGIT = -3.0
 
 
 @dataclass(frozen=True)
-class Poisson(Likelihood):
+class Poisson(MostlyZeros):
     """x_j ~ Poisson(μ_j) with log μ predicted by the decoder.
 
     Args:
@@ -61,7 +61,6 @@ class Poisson(Likelihood):
     """
 
     size: str | None = None
-    reads_sparse = True
 
     def __post_init__(self) -> None:
         require_size("Poisson", self.size)
@@ -84,17 +83,8 @@ class Poisson(Likelihood):
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         return log_poisson(x, cell_log_mean(x, eta, self.size))
 
-    def _nll(self, x: Batch, eta: Eta) -> Tensor:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._nll(dense(x), eta)
-        return differentiable(_closed.poisson, few, eta)
-
-    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._slope(dense(x), eta, weight)
-        return _closed.poisson(few, eta, weight)
+    def _of_non_zeros(self, x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:
+        return _closed.poisson(x, eta, weight)
 
     def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
         log_mean = cell_log_mean(x, eta, self.size)
@@ -109,7 +99,7 @@ class Poisson(Likelihood):
 
 
 @dataclass(frozen=True)
-class NegativeBinomial(Likelihood):
+class NegativeBinomial(MostlyZeros):
     """x_j ~ NegativeBinomial(mean μ_j, dispersion θ_j), variance μ + μ²/θ.
 
     Args:
@@ -123,7 +113,6 @@ class NegativeBinomial(Likelihood):
 
     dispersion: str = "feature"
     size: str | None = None
-    reads_sparse = True
 
     def __post_init__(self) -> None:
         _require_dispersion("NegativeBinomial", self.dispersion)
@@ -160,17 +149,8 @@ class NegativeBinomial(Likelihood):
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         return log_negative_binomial(x, cell_log_mean(x, eta, self.size), log_dispersion(eta[1]))
 
-    def _nll(self, x: Batch, eta: Eta) -> Tensor:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._nll(dense(x), eta)
-        return differentiable(_closed.negative_binomial, few, eta)
-
-    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._slope(dense(x), eta, weight)
-        return _closed.negative_binomial(few, eta, weight)
+    def _of_non_zeros(self, x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:
+        return _closed.negative_binomial(x, eta, weight)
 
     def _by_cell(self, x: Tensor, eta: Eta) -> tuple[Tensor, Eta]:
         log_mean, log_theta = cell_log_mean(x, eta, self.size), log_dispersion(eta[1])

@@ -14,16 +14,16 @@ from torch import Tensor
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
 from isthmus.likelihoods import _closed
-from isthmus.likelihoods._closed import differentiable, mostly_zeros
-from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Likelihood, Parameter, Traits
+from isthmus.likelihoods._closed import MostlyZeros, Weight
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Parameter, Traits
 from isthmus.numerics import log_poisson, log_saturated_poisson
-from isthmus.sparse import Batch, dense
+from isthmus.sparse import SparseBatch
 
 UNSEEN = 0.5
 
 
 @dataclass(frozen=True)
-class Multinomial(Likelihood):
+class Multinomial(MostlyZeros):
     """x ~ Multinomial(N, softmax(η)) over all d columns together.
 
     Its split over features is the one above, so that the parts sum to the whole and a word that
@@ -38,7 +38,6 @@ class Multinomial(Likelihood):
     """
 
     total: int = 1
-    reads_sparse = True
 
     def __post_init__(self) -> None:
         if not (is_whole(self.total) and self.total >= 1):
@@ -66,17 +65,8 @@ class Multinomial(Likelihood):
         # an empty document is certain
         return parts * (length > 0).to(parts.dtype)
 
-    def _nll(self, x: Batch, eta: Eta) -> Tensor:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._nll(dense(x), eta)
-        return differentiable(_closed.multinomial, few, eta)
-
-    def _slope(self, x: Batch, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
-        few = mostly_zeros(x, eta)
-        if few is None:
-            return super()._slope(dense(x), eta, weight)
-        return _closed.multinomial(few, eta, weight)
+    def _of_non_zeros(self, x: SparseBatch, eta: Eta, weight: Weight) -> tuple[Tensor, Eta]:
+        return _closed.multinomial(x, eta, weight)
 
     def _mean(self, eta: Eta) -> Tensor:
         return self.total * eta[0].softmax(-1)
