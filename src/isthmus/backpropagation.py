@@ -39,14 +39,13 @@ class Trace:
 
 
 @torch.no_grad()
-def forward(mlp: MLP, x: Batch, *, half: bool, by_columns: bool = False) -> tuple[Tensor, Trace]:
+def forward(mlp: MLP, x: Batch, *, half: bool) -> tuple[Tensor, Trace]:
     """The network's output, in the type of x, and the trace of the way through.
 
     Args:
         mlp: The network.
         x: Its input (n, first width).
         half: Whether to compute in bfloat16.
-        by_columns: Whether each column of the output lies in one piece of memory.
     """
     layers, function = mlp.linear_layers, mlp.activation.function
     trace, last = Trace([], [], []), layers[-1]
@@ -56,10 +55,7 @@ def forward(mlp: MLP, x: Batch, *, half: bool, by_columns: bool = False) -> tupl
         weight, bias = _parameters(layer, half and isinstance(given, Tensor))
         trace.inputs.append(given)
         trace.weights.append(weight)
-        if by_columns and layer is last and isinstance(given, Tensor):
-            out = torch.addmm(bias.unsqueeze(1), weight, given.T).T
-        else:
-            out = linear(given, weight, bias)
+        out = linear(given, weight, bias)
         if half:
             out = out.bfloat16()
         given = out

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.likelihoods import Traits
-from isthmus.numerics import by_columns, missing_cells
+from isthmus.numerics import missing_cells
 
 MOST_ONE_HOT = 64
 LARGEST_VECTOR = 64
@@ -81,8 +81,7 @@ class TableEntry(nn.Module):
         self.n_fixed = n_marked + n_levels
         self._place("numbers", torch.tensor(plain + counts, dtype=torch.long))
         self._place("few", torch.tensor(few, dtype=torch.long))
-        first_of_few = torch.tensor(ends, dtype=torch.long) + n_marked
-        self._place("first_of_few", first_of_few.unsqueeze(1))
+        self._place("first_of_few", torch.tensor(ends, dtype=torch.long) + n_marked)
         self._place("is_real", torch.tensor([c.scaling != "none" for c in columns]))
         self._place("is_category", torch.tensor([kind == "one_hot" for kind in kinds]))
         self.register_buffer("unseen", torch.zeros(len(columns), dtype=torch.bool))
@@ -113,42 +112,43 @@ class TableEntry(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d) to (n, width)."""
-        cells = by_columns(z).T
         if bool(self.unseen.any()):
-            cells = cells.masked_fill(self.unseen.unsqueeze(1), 0.0)
-        missing = missing_cells(cells)
+            z = z.masked_fill(self.unseen, 0.0)
+        missing = missing_cells(z)
         if missing is not None:
-            cells = cells.masked_fill(missing, 0.0)
-        seen = cells.new_zeros(self.n_fixed, len(z))
-        self._write_numbers(seen, cells, missing)
+            z = z.masked_fill(missing, 0.0)
+        seen = z.new_zeros(len(z), self.n_fixed)
+        self._write_numbers(seen, z, missing)
         if len(self.few):
-            places = cells.index_select(0, self.few).long() + self.first_of_few
-            ones = cells.new_ones(1, 1).expand(places.shape)
+            places = z.index_select(1, self.few).long() + self.first_of_few
+            ones = z.new_ones(places.shape)
             if missing is not None:
-                ones = ones.masked_fill(missing.index_select(0, self.few), 0.0)
-            seen.scatter_(0, places, ones)
-        return torch.cat([seen, *self._found(cells, missing)]).T if len(self.vectors) else seen.T
+                ones.masked_fill_(missing.index_select(1, self.few), 0.0)
+            seen.scatter_(1, places, ones)
+        return torch.cat([seen, *self._found(z, missing)], 1) if len(self.vectors) else seen
 
-    def _write_numbers(self, seen: Tensor, cells: Tensor, missing: Tensor | None) -> None:
+    def _write_numbers(self, seen: Tensor, z: Tensor, missing: Tensor | None) -> None:
         """Real numbers and bits as they are, log(1 + x) of the counts, and the marks of both."""
         m = len(self.numbers)
-        if cells.requires_grad:  # a point of which the code is differentiated
-            seen[:m] = cells.index_select(0, self.numbers)
+        if not m:
+            return
+        if z.requires_grad:  # a point of which the code is differentiated
+            seen[:, :m] = z.index_select(1, self.numbers)
         else:
-            torch.index_select(cells, 0, self.numbers, out=seen[:m])
-        seen[self.n_plain : m].log1p_()
+            torch.index_select(z, 1, self.numbers, out=seen[:, :m])
+        seen[:, self.n_plain : m].log1p_()
         if missing is not None:
-            seen[m : 2 * m] = missing.index_select(0, self.numbers)
+            seen[:, m : 2 * m] = missing.index_select(1, self.numbers)
 
-    def _found(self, cells: Tensor, missing: Tensor | None) -> Iterator[Tensor]:
-        """The vectors of all categories with many levels, (…, n)."""
+    def _found(self, z: Tensor, missing: Tensor | None) -> Iterator[Tensor]:
+        """The vectors of all categories with many levels."""
         for size, vectors in self.vectors.items():
             chosen = getattr(self, f"columns_{size}")
-            places = cells.index_select(0, chosen).T.long() + getattr(self, f"first_{size}")
+            places = z.index_select(1, chosen).long() + getattr(self, f"first_{size}")
             found = F.embedding(places, vectors)
             if missing is not None:
-                found = found.masked_fill(missing.index_select(0, chosen).T.unsqueeze(2), 0.0)
-            yield found.flatten(1).T
+                found = found.masked_fill(missing.index_select(1, chosen).unsqueeze(2), 0.0)
+            yield found.flatten(1)
 
 
 def _ends(sizes: Sequence[int]) -> tuple[list[int], int]:

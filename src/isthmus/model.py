@@ -294,8 +294,6 @@ class Model(nn.Module):
             elif parameter.varies != "fixed":
                 self.parameters_of_all_rows[parameter.name].grad = slope
         nll = nll + self._log_volume_of(z)
-        if self.table is not None:
-            return nll, torch.cat([slope.T for slope in by_row]).T
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:

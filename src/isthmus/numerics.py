@@ -22,15 +22,6 @@ def missing_cells(x: Tensor) -> Tensor | None:
     return x.isnan() if math.isnan(float(x.detach().sum())) else None
 
 
-def by_columns(x: Tensor) -> Tensor:
-    """The same numbers (n, d), each column in one piece of memory.
-
-    What a table's columns ask for differs from column to column, and is done to a whole piece at
-    once; rows of some ten or hundred numbers would be cut into pieces of a few.
-    """
-    return x.T.contiguous().T
-
-
 def floored_log_scale(eta: Tensor, floor: float) -> Tensor:
     """log σ with σ² = floor² + exp(2η): smooth, increasing, never below log floor."""
     return 0.5 * torch.logaddexp(2 * eta, torch.full_like(eta, 2 * math.log(floor)))

@@ -16,7 +16,6 @@ from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
-from isthmus.numerics import by_columns
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
 
@@ -203,9 +202,7 @@ class Objective:
         (down, up), encoder, half = model.layers, model.encoder, model.half_precision
         if self.penalties:
             model.zero_grad()
-        columns = model.table is not None
-        if model.table is not None:
-            z = by_columns(dense(z))
+        elif model.table is not None:
             model.table.zero_grad()
         entered, target = self._corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
@@ -215,7 +212,7 @@ class Objective:
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
-        out, trace_up = forward(up, h, half=half, by_columns=columns)
+        out, trace_up = forward(up, h, half=half)
         share = self.share(model.shape.n_features)
         nll, slope = model.slope(target, out, weight / share)
         slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)

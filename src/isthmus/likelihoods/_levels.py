@@ -4,8 +4,7 @@
 
 The logits of all columns lie one after the other, K_1 + K_2 + … in a row, and none is there to
 fill a gap: two thousand columns are one block, and one with ten thousand levels widens no other.
-A sum over the levels of a column is a sum over a segment of that row. All of it is computed with
-one line of memory per logit, (L, n): then a segment is a few whole lines (see `by_columns`).
+A sum over the levels of a column is a sum over a segment of that row.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from isthmus.likelihoods._likelihood import Divisor, Eta, Likelihood, Parameter, Support, Traits
 from isthmus.likelihoods.categorical import UNSEEN
@@ -27,24 +25,14 @@ class _Places:
     """Where the logits of each column are.
 
     Attributes:
-        first: The place of each column's first logit, (m, 1).
+        first: The place of each column's first logit, (m,).
         owner: Whose each logit is, (L,).
         sizes: How many logits each column has, (m,).
-        every: 0, 1, …, L − 1.
     """
 
     first: Tensor
     owner: Tensor
     sizes: Tensor
-    every: Tensor
-
-    def of_cells(self, x: Tensor) -> Tensor:
-        """Where the logit of each cell's level is, from level codes (n, m): (m, n)."""
-        return x.T.long() + self.first
-
-    def spread(self, values: Tensor) -> Tensor:
-        """What each column has, for all of its logits: (m, …) to (L, …)."""
-        return values.index_select(0, self.owner)
 
 
 @dataclass(frozen=True)
@@ -74,10 +62,8 @@ class Levels(Likelihood):
     def _places(self, device: torch.device) -> _Places:
         if device not in self._known:
             sizes = torch.tensor(self.levels, device=device)
-            first = (sizes.cumsum(0) - sizes).unsqueeze(1)
             owner = torch.arange(len(sizes), device=device).repeat_interleave(sizes)
-            every = torch.arange(len(owner), device=device)
-            self._known[device] = _Places(first, owner, sizes, every)
+            self._known[device] = _Places(sizes.cumsum(0) - sizes, owner, sizes)
         return self._known[device]
 
     def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
@@ -86,19 +72,19 @@ class Levels(Likelihood):
         A level that never occurs counts as half a row; in a column without cells all do.
         """
         at, observed = self._places(x.device), ~x.isnan()
-        cells = at.of_cells(x.nan_to_num()).T
+        cells = x.nan_to_num().long() + at.first
         counts = torch.bincount(cells[observed], minlength=len(at.owner))
         n = observed.sum(0).clamp_min(1).index_select(0, at.owner)
         return ((counts.to(x.dtype).clamp_min(UNSEEN) / n).log(),)
 
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
-        logits = torch.atleast_2d(eta[0]).T
+        logits = torch.atleast_2d(eta[0])
         at = self._places(logits.device)
         top = _of_segments("max", logits.detach(), at)
-        sums = _of_segments("sum", (logits - at.spread(top)).exp(), at)
-        chosen = logits.expand(-1, len(x)).gather(0, at.of_cells(x))
+        sums = _of_segments("sum", (logits - top.index_select(1, at.owner)).exp(), at)
+        chosen = logits.expand(len(x), -1).gather(1, x.long() + at.first)
         log_prob: Tensor = chosen - top - sums.log()
-        return log_prob.T
+        return log_prob
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         return self._slope_of_cells(x, eta, None, weight)
@@ -106,31 +92,28 @@ class Levels(Likelihood):
     def _slope_of_cells(
         self, x: Tensor, eta: Eta, missing: Tensor | None, weight: float
     ) -> tuple[Tensor, Eta]:
-        logits, at = eta[0].T, self._places(x.device)
-        places = at.of_cells(x)
+        logits, at = eta[0], self._places(x.device)
+        places = x.long() + at.first
         slope, sums, top = _exponentials(logits, at)
-        nll = sums.log().sub_(logits.gather(0, places))
+        nll = sums.log().sub_(logits.gather(1, places))
         if top is not None:
             nll += top
-        share, own = (
-            sums.reciprocal_().mul_(weight),
-            slope.new_full((1, 1), -weight).expand_as(nll),
-        )
+        share, own = sums.reciprocal_().mul_(weight), slope.new_full((1, 1), -weight).expand_as(x)
         if missing is not None:
-            nll, share = nll.masked_fill_(missing.T, 0.0), share.masked_fill_(missing.T, 0.0)
-            own = own.masked_fill(missing.T, 0.0)
-        slope *= at.spread(share)
-        return nll.sum(0), (slope.scatter_add_(0, places, own).T,)
+            nll, share = nll.masked_fill_(missing, 0.0), share.masked_fill_(missing, 0.0)
+            own = own.masked_fill(missing, 0.0)
+        slope *= share.index_select(1, at.owner)
+        return nll.sum(1), (slope.scatter_add_(1, places, own),)
 
     def _mean(self, eta: Eta) -> Tensor:
-        logits = torch.atleast_2d(eta[0]).T
+        logits = torch.atleast_2d(eta[0])
         at = self._places(logits.device)
         top = _of_segments("max", logits, at)
-        level, last = at.every - at.spread(at.first[:, 0]), at.spread(at.sizes) - 1
+        level = torch.arange(len(at.owner), device=logits.device) - at.first[at.owner]
+        least = logits == top.index_select(1, at.owner)
         # the first of those that are equally probable
-        best = logits == at.spread(top)
-        named = torch.where(best, level.unsqueeze(1), last.unsqueeze(1)).to(logits.dtype)
-        return _of_segments("min", named, at).T
+        named = torch.where(least, level, at.sizes[at.owner] - 1).to(logits.dtype)
+        return _of_segments("min", named, at)
 
     def _sample(self, eta: Eta, generator: torch.Generator) -> Tensor:
         # the level whose η − log E is largest, E ~ Exponential, has the softmax's probabilities
@@ -139,27 +122,23 @@ class Levels(Likelihood):
 
 
 def _exponentials(logits: Tensor, at: _Places) -> tuple[Tensor, Tensor, Tensor | None]:
-    """e^(η − c), (L, n), their sums (m, n), and c (m, n), which is None for 0.
+    """e^(η − c), (n, L), their sums (n, m), and c (n, m), which is None for 0.
 
     Without a shift if none is needed, and else by each column's largest logit.
     """
     powers = logits.exp()
-    sums = _sums(powers, at)
+    sums = _of_segments("sum", powers, at)
     low, high = sums.aminmax()
     # far from the ends of float32, so that nothing that counts was lost
     if float(low) > SMALL and float(high) < 1 / SMALL:
         return powers, sums, None
     top = _of_segments("max", logits, at)
-    powers = (logits - at.spread(top)).exp_()
-    return powers, _sums(powers, at), top
-
-
-def _sums(values: Tensor, at: _Places) -> Tensor:
-    """The sum of each column's numbers, (L, n) to (m, n), in the fastest way without a graph."""
-    return F.embedding_bag(at.every, values, at.first[:, 0], mode="sum")
+    powers = (logits - top.index_select(1, at.owner)).exp_()
+    return powers, _of_segments("sum", powers, at), top
 
 
 def _of_segments(what: str, values: Tensor, at: _Places) -> Tensor:
-    """The sum, or the largest or smallest, of each column's numbers, (L, n) to (m, n)."""
-    found: Tensor = torch.segment_reduce(values, what, lengths=at.sizes, axis=0, unsafe=True)
+    """The sum, or the largest or smallest, of each column's numbers in a row: (n, L) to (n, m)."""
+    lengths = at.sizes.expand(len(values), -1).contiguous()
+    found: Tensor = torch.segment_reduce(values, what, lengths=lengths, axis=1, unsafe=True)
     return found

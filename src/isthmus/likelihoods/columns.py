@@ -17,7 +17,7 @@ operations as two; and so are all categories, whatever their numbers of levels (
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -37,7 +37,7 @@ from isthmus.likelihoods._likelihood import (
     Traits,
 )
 from isthmus.likelihoods.categorical import Categorical
-from isthmus.numerics import by_columns, missing_cells
+from isthmus.numerics import missing_cells
 
 MOST_SHOWN = 8
 
@@ -146,7 +146,8 @@ class Columns(Likelihood):
 
     def _blocks(self, x: Tensor) -> tuple[list[Tensor], Tensor | None]:
         """The cells of each group, with 0 for the missing ones; and which those are, (n, d)."""
-        x = by_columns(x) if self._in_order else x.T.index_select(0, self._order.to(x.device)).T
+        if not self._in_order:
+            x = x.index_select(1, self._order.to(x.device))
         missing = missing_cells(x)
         # filled first and cleared afterwards: a NaN would reach the gradient through a product
         filled = x if missing is None else x.masked_fill(missing, 0.0)
@@ -175,16 +176,16 @@ class Columns(Likelihood):
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         blocks, missing = self._blocks(x)
         holes = [None] * len(blocks) if missing is None else missing.split(self._sizes, 1)
-        costs: list[Tensor] = []
+        nll = x.new_zeros(len(x))
         slopes: list[Tensor] = []
         for block, hole, (group, own) in zip(blocks, holes, self._by_group(eta), strict=True):
             if hole is None:
                 found, slope = group.part._slope(block, own, weight)
             else:
                 found, slope = group.part._slope_of_cells(block, own, hole, weight)
-            costs.append(found)
+            nll += found
             slopes += slope
-        return reduce(torch.add, costs), tuple(slopes)
+        return nll, tuple(slopes)
 
     def _mean(self, eta: Eta) -> Tensor:
         return self._in_users_order([g.part.mean(own) for g, own in self._by_group(eta)])
