@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus.plots._arrays import Array, finite, same_length
-from isthmus.plots._axes import axes, ink, name_series, quieten
+from isthmus.plots._axes import axes, ink, legend_above, name_series, quieten
 from isthmus.plots._styles import BLUE, ORANGE, next_series
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def energy_profile(
     ax.set_xlabel(name)
     ax.set_ylabel("energy, −log p + constant (nats)")
     quieten(ax)
-    name_series(ax, label)
+    legend_above(ax)
     return ax
 
 
