@@ -141,7 +141,9 @@ def main() -> None:
     parser.add_argument("--in-memory", type=int, default=1_000_000, help="rows of the comparison")
     parser.add_argument("--dtype", default="float64", choices=["float32", "float64"])
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where the files are made; by default a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are made; by default a temporary one"
+    )
     parser.add_argument("--worker", default="")
     chosen = parser.parse_args()
     if chosen.worker:
