@@ -39,6 +39,7 @@ PUBLIC = {
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
+    "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},
     "errors": {
         "FileFormatError",
@@ -168,6 +169,7 @@ def arguments_of(function):
         | PUBLIC["encoders"]
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
+        | PUBLIC["hashing"]
         | {"Autoencoder"}
     ),
 )

@@ -32,6 +32,7 @@ _HOMES = {
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
         "InvalidDataError",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import Autoencoder, load, save
+    from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
         Categorical,
@@ -85,6 +87,7 @@ __all__ = [
     "Bernoulli",
     "BernoulliCode",
     "Categorical",
+    "CodeStore",
     "Columns",
     "ContinuousBernoulli",
     "Contractive",

@@ -1,0 +1,88 @@
+"""A store of codes: seconds to write and to open, milliseconds per query.
+
+    python benchmarks/store.py [--rows 1000000] [--queries 50]
+
+Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
+are as uneven as those of data. Times are processor time of this process: run it with
+``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where it is installed and
+without.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from isthmus import CodeStore
+from isthmus.hashing import pack, scan
+from isthmus.hashing.ball import PATIENCE
+
+
+def codes_of(n: int, n_bits: int) -> np.ndarray:
+    """Codes of n points around 1,000 centres in 48 dimensions."""
+    rng = np.random.default_rng(0)
+    centres, maps = rng.normal(size=(1000, 48)), rng.normal(size=(48, n_bits))
+    parts = []
+    for start in range(0, n, 50_000):
+        count = min(50_000, n - start)
+        points = centres[rng.integers(0, 1000, count)] + 0.3 * rng.normal(size=(count, 48))
+        parts.append(pack(points @ maps > 0))
+    return np.concatenate(parts)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def per_query(ask: Callable[[np.ndarray], object], queries: np.ndarray) -> float:
+    """The median milliseconds of single queries."""
+    return round(1e3 * float(np.median([seconds(lambda q=q: ask(q)) for q in queries])), 3)
+
+
+def measure(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
+    codes = codes_of(n + n_queries, n_bits)
+    base, queries = codes[:n], codes[n:]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "codes.store")
+        with CodeStore(path, n_bits) as store:
+            payloads = [{"year": 1990 + i % 30} for i in range(n)]
+            row: dict[str, object] = {"n": n, "n_bits": n_bits}
+            row["write_s"] = round(seconds(lambda: store.upsert(range(n), base, payloads)), 2)
+        opened: list[CodeStore] = []
+        row["open_s"] = round(seconds(lambda: opened.append(CodeStore(path))), 2)
+        with opened[0] as store:
+            if find_spec("faiss"):
+                store.search(queries[0], 10)  # loads it
+                row["search_faiss_ms"] = per_query(lambda q: store.search(q, 10), queries)
+            kernel, scan._faiss = scan._faiss, lambda: None  # type: ignore[assignment]
+            row["search_numpy_ms"] = per_query(lambda q: store.search(q, 10), queries)
+            scan._faiss = kernel
+            weights = np.random.default_rng(1).normal(size=(5, n_bits))
+            row["search_weighted_ms"] = per_query(lambda q: store.search(q, 10), weights)
+            row["within_2_scanned_ms"] = per_query(lambda q: store.within(q, 2), queries[:20])
+            for _ in range(PATIENCE):
+                store.within(queries[0], 2)
+            row["within_2_ms"] = per_query(lambda q: store.within(q, 2), queries)
+            where = {"year": {"<": 1993}}
+            row["filtered_ms"] = per_query(lambda q: store.search(q, 10, where), queries[:5])
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=50)
+    given = parser.parse_args()
+    for n_bits in (128, 64):
+        print(json.dumps(measure(given.rows, n_bits, given.queries)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
