@@ -10,7 +10,7 @@ codes share. Otherwise all codes are compared.
 
 Which of the three it is is arithmetic on counts that are known before anything is looked up; the
 answer is the same. Sorting costs what some tens of scans do, so it is done only after that many
-queries were scanned: never more than twice the work of who had known.
+queries were scanned.
 """
 
 from functools import lru_cache
