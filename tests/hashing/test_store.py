@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -167,10 +167,31 @@ with CodeStore(path, 64) as store:
 """
 
 
-def start_writer(path, name):
+@contextmanager
+def a_writer(path, name):
+    """A process that writes until the block ends; what it complained of is in the failure."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WRITER, str(path), name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment
+        ) as writer,
+    ):
+        try:
+            yield writer
+        finally:
+            writer.kill()
+            writer.wait()
+            complaints.seek(0)
+            print(complaints.read(), file=sys.stderr)
+
+
+def turns(writer, count):
+    """The next turns that a writer says are kept."""
+    lines = [writer.stdout.readline() for _ in range(count)]
+    assert all(lines), "the writer ended; its error is among what was captured"
+    return [int(line) for line in lines]
 
 
 def kept_whole(store, name, acknowledged):
@@ -188,32 +209,58 @@ def kept_whole(store, name, acknowledged):
 def test_nothing_acknowledged_is_lost_by_kill(path):
     rng = np.random.default_rng(0)
     for turn in range(20):
-        writer = start_writer(path, f"w{turn}")
-        count = int(rng.integers(1, 40))
-        said = [int(writer.stdout.readline()) for _ in range(count)]
-        writer.send_signal(signal.SIGKILL)
-        said += [int(line) for line in writer.stdout.read().splitlines()]
-        writer.wait()
-        writer.stdout.close()
+        with a_writer(path, f"w{turn}") as writer:
+            said = turns(writer, int(rng.integers(1, 40)))
+            writer.kill()
+            said += [int(line) for line in writer.stdout.read().splitlines()]
         with CodeStore(path) as store:
             kept_whole(store, f"w{turn}", said[-1])
 
 
 def test_two_processes_write_at_once(path):
-    writers = [start_writer(path, name) for name in ("a", "b")]
-    said = [[int(each.stdout.readline()) for _ in range(30)][-1] for each in writers]
-    with CodeStore(path) as store:
-        assert len(store) >= 2 * 29 * 19
-    for each in writers:
-        each.kill()
-        each.wait()
-        each.stdout.close()
+    with a_writer(path, "a") as one, a_writer(path, "b") as other:
+        said = [turns(each, 30)[-1] for each in (one, other)]
+        with CodeStore(path) as store:
+            assert len(store) >= 2 * 29 * 19
     with CodeStore(path) as store:
         n = store._connection.execute("SELECT count(*) FROM item").fetchone()[0]
         assert len(store) == n
         for name, last in zip(("a", "b"), said, strict=True):
             items = store.get([f"{name}/{turn}/5" for turn in range(last + 1)])
             assert None not in items
+
+
+OPENERS = """
+import sys
+from multiprocessing import get_context
+import numpy as np
+from isthmus import CodeStore
+
+def work(folder, together, name):
+    for turn in range(60):
+        together.wait()
+        with CodeStore(f"{folder}/{turn}", 64) as store:
+            store.upsert([name], ZEROS)
+
+ZEROS = np.zeros((1, 8), np.uint8)
+context = get_context("fork")
+together = context.Barrier(3, timeout=30)
+each = [context.Process(target=work, args=(sys.argv[1], together, n)) for n in range(3)]
+[process.start() for process in each]
+[process.join() for process in each]
+sys.exit(max(process.exitcode for process in each))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are forked, to open at one moment")
+def test_a_new_file_may_be_opened_by_several_processes_at_one_moment(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", OPENERS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    for turn in range(60):
+        with CodeStore(tmp_path / str(turn)) as store:
+            assert len(store) == 3
 
 
 # ---- bad input ------------------------------------------------------------------------------

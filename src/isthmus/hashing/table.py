@@ -9,6 +9,7 @@ of ``removals``.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from isthmus.hashing.codes import check_n_bits, n_bytes
 APPLICATION, FORMAT = 0x49535448, 1  # "ISTH" in the file's header
 PATIENCE = 60.0  # seconds that a writer waits for another
 SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+PAUSE = 0.005  # seconds between two tries to switch a file to a write-ahead log
 AT_ONCE = 500  # ids of one statement
 PART = 1 << 12  # rows that are read at once: their objects stay in the cache
 
@@ -54,7 +56,7 @@ def open_table(path: str, durability: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             _check_kind(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(connection)
             connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
         except BaseException:
             connection.close()
@@ -64,15 +66,36 @@ def open_table(path: str, durability: str) -> sqlite3.Connection:
 
 def _check_kind(connection: sqlite3.Connection, path: str) -> None:
     """Refuse a database of somebody else before anything is written to it."""
+    connection.execute("BEGIN")  # one moment of the file: another process may be making it
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    connection.execute("COMMIT")
     if tables and mark != APPLICATION:
         raise FileFormatError(f"{path} is a database, but no store of codes; give another name.")
     if tables and version != FORMAT:
         raise FileFormatError(
             f"{path} is a store of format {version}; this version reads format {FORMAT}."
         )
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log; it stays so.
+
+    SQLite's own timeout doesn't hold for this statement: of two processes that open a new file at
+    once, one fails at once. So the waiting is done here.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 def settle(
