@@ -1,4 +1,4 @@
-"""A store of codes: seconds to write and to open, milliseconds per query.
+"""A store of codes: seconds to write, to open and to dedupe, milliseconds per query.
 
     python benchmarks/store.py [--rows 1000000] [--queries 50]
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import CodeStore
-from isthmus.hashing import pack, scan
+from isthmus.hashing import clusters, pack, scan
 from isthmus.hashing.ball import PATIENCE
 
 
@@ -70,6 +70,9 @@ def measure(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
             for _ in range(PATIENCE):
                 store.within(queries[0], 2)
             row["within_2_ms"] = per_query(lambda q: store.within(q, 2), queries)
+            found: list[np.ndarray] = []
+            row["dedupe_2_s"] = round(seconds(lambda: found.append(clusters(base, n_bits, 2))), 2)
+            row["dedupe_2_clusters"] = len(np.unique(found[0]))
             where = {"year": {"<": 1993}}
             row["filtered_ms"] = per_query(lambda q: store.search(q, 10, where), queries[:5])
     return row

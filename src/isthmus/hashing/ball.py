@@ -79,11 +79,11 @@ class Ball:
     def _flipped(self, query: Words, radius: int) -> Rows:
         """Rows whose key is that of a code within the radius."""
         if self._keys is None:
-            keys = _keys(self.words)
+            keys = mixed(self.words)
             order = np.argsort(keys, kind="stable")
             self._keys = keys[order], order
         keys, order = self._keys
-        probes = np.sort(_keys(query ^ flips(self.n_bits, radius, len(query))))
+        probes = np.sort(mixed(query ^ flips(self.n_bits, radius, len(query))))
         first = np.searchsorted(keys, probes)
         first = first[keys[np.minimum(first, len(keys) - 1)] == probes]
         last = np.searchsorted(keys, keys[first], side="right")
@@ -132,7 +132,7 @@ def flips(n_bits: int, radius: int, n_words: int) -> Words:
     return np.concatenate(found)
 
 
-def _keys(words: Words) -> Words:
+def mixed(words: Words) -> Words:
     """One number per code: the code itself where it is one word, else a mixture of its words."""
     # odd factors, so that each word alone can be told from its product
     factors = np.array([pow(0x9E3779B97F4A7C15, j, 1 << 64) for j in range(words.shape[1])])
