@@ -57,7 +57,7 @@ def isthmus(
 ) -> None:
     """Autoencoders from raw data to a narrow code and back.
 
-    Data are .npy, .npz, .csv, .parquet, .feather and .arrow files, or a folder of images.
+    Data are .npy, .npz, .csv, .jsonl, .parquet, .feather and .arrow files, or a folder of images.
     Results are one JSON object on standard output; progress goes to standard error.
     """
     if context.invoked_subcommand is None:

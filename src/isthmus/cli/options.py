@@ -14,8 +14,8 @@ DataFile = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A .npy, .npz, .csv, .parquet, .feather or .arrow file, a folder of images or of "
-        ".parquet files, or a quoted pattern such as 'data/*.parquet'.",
+        help="A .npy, .npz, .csv, .jsonl, .parquet, .feather or .arrow file, a folder of images "
+        "or of .parquet files, or a quoted pattern such as 'data/*.parquet'.",
     ),
 ]
 CodeFile = Annotated[
