@@ -7,8 +7,7 @@ scikit-learn's smoothing, whose vectorizer does the counting). Words are what Un
 of two letters or more, in small letters. A text without a known word is a row of zeros.
 """
 
-import json
-import os
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,11 +17,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from isthmus._errors import FileFormatError, InvalidDataError
-from isthmus._files import atomic_write
 
 N_WORDS = 10_000
 MOST_COMMON = 0.5  # a word in more than this part of the texts says nothing of any of them
-FORMAT = 1
 
 SETTINGS: dict[str, Any] = {"sublinear_tf": True, "dtype": np.float32}
 
@@ -76,38 +73,31 @@ class Words:
         vectorizer.idf_ = self.idf
         return vectorizer
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a JSON file, whole or not at all.
-
-        Raises:
-            OSError: The disk refuses; an old file is untouched.
-        """
-        card = {"format": FORMAT, "words": self.words, "idf": self.idf.tolist()}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(card, ensure_ascii=False), "utf-8")
+    def card(self) -> dict[str, Any]:
+        """Itself as JSON data."""
+        return {"words": list(self.words), "idf": self.idf.tolist()}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+    def from_card(cls, card: Mapping[str, Any]) -> Self:
+        """From what `card` gave.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            FileFormatError: It is no vocabulary, or damaged.
+            FileFormatError: It is no vocabulary.
         """
-        with open(path, encoding="utf-8") as file:
-            try:
-                card = json.load(file)
-                return cls(*_checked(card))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise FileFormatError(
-                    f"{os.fspath(path)} is no vocabulary, or damaged ({error}). Restore it from "
-                    "a copy, or index the texts anew."
-                ) from error
+        try:
+            words, idf = _checked(card)
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileFormatError(f"This is no vocabulary, or damaged ({error}).") from error
+        return cls(words, idf)
+
+    def fingerprint(self) -> str:
+        """A name for these words and weights: equal for equal ones only."""
+        total = hashlib.sha256("\0".join(self.words).encode())
+        total.update(self.idf.tobytes())
+        return total.hexdigest()[:16]
 
 
 def _checked(card: Mapping[str, Any]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    if card["format"] != FORMAT:
-        raise ValueError(f"format {card['format']!r}, where {FORMAT} is known")
     words, idf = card["words"], np.asarray(card["idf"], np.float32)
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ValueError("the words are no list of text")
