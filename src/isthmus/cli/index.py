@@ -43,7 +43,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
     from isthmus import SemanticHasher
     from isthmus._random import draw_seed
     from isthmus.data.records import Reading, sample
-    from isthmus.estimators.indexed import Index
+    from isthmus.estimators.indexed import Index, require_new
     from isthmus.estimators.resolve import whole
 
     reading = Reading(data, text, vectors, id_column, key)
@@ -53,7 +53,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
         if add:
             made = Index.open(output, files)
         else:
-            Index.require_new(output, files)
+            require_new(output, files)
             seed = draw_seed(random_state)
             given = {} if max_epochs is None else {"max_epochs": max_epochs}
             hasher = SemanticHasher(
@@ -68,9 +68,9 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
             made = Index.learn(output, content, hasher, text, files)
         learned = time.perf_counter()
         with made.store, counting(not quiet, reading.count()) as tick:
-            n_rows = 0
+            n_rows = n_written = 0
             for records in reading.blocks():
-                made.add(records)
+                n_written += made.add(records)
                 n_rows += len(records)
                 tick(len(records))
             total = len(made.store)
@@ -78,6 +78,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
         {
             "store": output,
             "rows": n_rows,
+            "left_out": n_rows - n_written,
             "stored": total,
             "n_bits": made.hasher.n_bits,
             "words": None if made.words is None else len(made.words.words),

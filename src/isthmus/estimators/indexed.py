@@ -140,10 +140,24 @@ class Index:
 
     # ---- writing and asking -----------------------------------------------------------------
 
-    def add(self, records: Records) -> None:
-        """Encode some records and write them, new or in place of those of the same ids."""
-        codes = self.hasher.transform(self.rows(records.content))
-        self.store.upsert(records.ids, codes, records.payloads)
+    def add(self, records: Records) -> int:
+        """Encode some records and write them, new or in place of those of the same ids.
+
+        Args:
+            records: Ids, contents and payloads. A text without a word that is known can't be
+                found by its words: it is left out.
+
+        Returns:
+            How many were written.
+        """
+        rows, ids, payloads = self.rows(records.content), records.ids, records.payloads
+        if self.words is not None:
+            known = np.flatnonzero(np.diff(rows.indptr))
+            rows = rows[known]
+            ids, payloads = [ids[i] for i in known], [payloads[i] for i in known]
+        if len(ids):
+            self.store.upsert(ids, self.hasher.transform(rows), payloads)
+        return len(ids)
 
     def rows(self, content: Content) -> Any:
         """Contents as the hasher takes them.
@@ -171,6 +185,11 @@ class Index:
             InvalidDataError: Queries that the hasher can't take.
         """
         rows = self.rows(content)
+        if self.words is not None and not np.diff(rows.indptr).all():
+            unknown = content[int(np.diff(rows.indptr).argmin())]
+            raise InvalidDataError(
+                f"The query {unknown!r:.60} has no word that the index knows; ask with others."
+            )
         hits = self.store.search(self.hasher.query(rows), max(SHORT_LIST, k), where)
         return [self._best(rows[[i]], hit, k) for i, hit in enumerate(hits)]
 
