@@ -47,9 +47,11 @@ PUBLIC = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     },
 }
