@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isthmus._progress import counting
 from isthmus.cli import options
@@ -12,7 +11,6 @@ from isthmus.cli.show import show
 
 if TYPE_CHECKING:
     from isthmus.data.records import Content, Reading
-    from isthmus.estimators.indexed import Index
 
 MOST_QUERIES = 1000
 
@@ -55,15 +53,15 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
         else:
             require_new(output, files)
             seed = draw_seed(random_state)
-            given = {} if max_epochs is None else {"max_epochs": max_epochs}
             hasher = SemanticHasher(
                 n_bits,
                 metric=metric,
                 refine=refine,
                 random_state=seed,
                 verbose=0 if quiet else 1,
-                **given,
             )
+            if max_epochs is not None:
+                hasher.set_params(max_epochs=max_epochs)
             content = sample(reading.blocks(), learn_from, seed)
             made = Index.learn(output, content, hasher, text, files)
         learned = time.perf_counter()
@@ -88,7 +86,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
     )
 
 
-def search(
+def search(  # noqa: PLR0913  # a way to ask has an option of its own
     store: options.StoreFile,
     query: options.Query = None,
     queries: options.QueryFile = None,

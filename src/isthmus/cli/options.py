@@ -261,9 +261,7 @@ IdColumn = Annotated[
     ),
 ]
 Bits = Annotated[int, typer.Option("--bits", help="Bits of a code, 8 to 4,096.")]
-Metric = Annotated[
-    str, typer.Option(help="What nearest means for vectors: cosine or euclidean.")
-]
+Metric = Annotated[str, typer.Option(help="What nearest means for vectors: cosine or euclidean.")]
 Refine = Annotated[
     str,
     typer.Option(help="How far bits are flipped while that improves the code: none, fast, best."),
@@ -306,10 +304,11 @@ Where = Annotated[
         "--where",
         metavar="FILTER",
         show_default=False,
-        help="What the payload must have: year>=1990, group=sci.space or lang='[\"de\",\"en\"]'. "
+        help='What the payload must have: year>=1990, group=sci.space or lang=\'["de","en"]\'. '
         "Several must all hold.",
     ),
 ]
 Radius = Annotated[
-    int, typer.Option("--radius", "-r", help="Bits in which two codes may differ and count as one.")
+    int,
+    typer.Option("--radius", "-r", help="Bits in which two codes may differ and count as one."),
 ]

@@ -41,9 +41,7 @@ def read_where(texts: Sequence[str] | None) -> dict[str, Any] | None:
                 'must hold at once. For one of several values write field=["a","b"].'
             )
         signs[found["sign"]] = _value(found["value"].strip())
-    return {
-        name: signs["="] if list(signs) == ["="] else signs for name, signs in where.items()
-    }
+    return {name: signs["="] if list(signs) == ["="] else signs for name, signs in where.items()}
 
 
 def _value(text: str) -> Any:

@@ -26,6 +26,7 @@ from isthmus.data.words import Words
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.hashing import CodeStore, Hits, Item
+from isthmus.hashing.checks import check_count
 
 HASHER, WORDS = ".hasher.safetensors", ".words.json"
 FORMAT = 1
@@ -93,13 +94,13 @@ class Index:
             IsthmusError: As in `SemanticHasher.fit`, `Words.fit` and `CodeStore`.
         """
         beside = require_new(path, files)
-        words = None
+        words: Words | None = None
+        rows: Any = content
         if isinstance(content, list):
             words = Words.fit(content)
-            rows = words(content)
-            hasher.fit(rows[np.diff(rows.indptr) > 0])  # an empty text teaches nothing
-        else:
-            hasher.fit(content)
+            weights = words(content)
+            rows = weights[np.diff(weights.indptr) > 0]  # an empty text teaches nothing
+        hasher.fit(rows)
         save(hasher, beside + HASHER)
         if words is not None:
             card = {"format": FORMAT, "text": text, **words.card()}
@@ -184,6 +185,7 @@ class Index:
             InvalidParameterError: ``k`` or ``where`` is not what a store takes.
             InvalidDataError: Queries that the hasher can't take.
         """
+        k = check_count("k", k, 1)
         rows = self.rows(content)
         if self.words is not None and not np.diff(rows.indptr).all():
             unknown = content[int(np.diff(rows.indptr).argmin())]
@@ -202,9 +204,7 @@ class Index:
         items = [item for _, item in found]
         scores = self._scores(row, items)
         best = np.argsort(-scores, kind="stable")[:k]
-        return [
-            Found(items[j].id, found[j][0], float(scores[j]), items[j].payload) for j in best
-        ]
+        return [Found(items[j].id, found[j][0], float(scores[j]), items[j].payload) for j in best]
 
     def _scores(self, row: Any, items: list[Item]) -> NDArray[Any]:
         """How well each item fits a query (1, d)."""
