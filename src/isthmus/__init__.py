@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "load", "save"),
+    "isthmus.estimators": ("Autoencoder", "SemanticHasher", "load", "save"),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -39,9 +39,11 @@ _HOMES = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     ),
 }
@@ -56,14 +58,16 @@ if TYPE_CHECKING:
         InvalidParameterError,
         IsthmusError,
         IsthmusWarning,
+        MissingPackageError,
         NotFittedError,
         SupportError,
         TrainingError,
+        UnreachableError,
         UnsupportedTypeError,
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, load, save
+    from isthmus.estimators import Autoencoder, SemanticHasher, load, save
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -104,16 +108,19 @@ __all__ = [
     "KLSparsity",
     "Laplace",
     "Masking",
+    "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
     "SaltAndPepper",
+    "SemanticHasher",
     "StudentT",
     "SupportError",
     "Swap",
     "TrainingError",
+    "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
     "ZeroInflatedNegativeBinomial",
