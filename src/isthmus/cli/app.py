@@ -11,6 +11,7 @@ from isthmus.cli.fit import fit
 from isthmus.cli.impute import impute
 from isthmus.cli.info import info
 from isthmus.cli.judge import score
+from isthmus.cli.report import report
 
 # an example in the help is one line that can be copied: \b keeps it from being wrapped
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -20,6 +21,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     score: "score model.safetensors flowers.csv -o scores.csv",
     impute: "impute model.safetensors flowers.csv -o filled.csv",
     sample: "sample model.safetensors -n 100 -o new.npy --seed 0",
+    report: "report flowers.csv --label species -o report.html",
     info: "info model.safetensors",
     demo: "demo -o isthmus-demo",
 }
