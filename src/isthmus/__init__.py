@@ -31,7 +31,7 @@ _HOMES = {
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
-    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity, Neighbours
 
 __all__ = [
     "L1",
@@ -106,6 +106,7 @@ __all__ = [
     "Masking",
     "Multinomial",
     "NegativeBinomial",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
+    from isthmus.analysis.maps import (
+        Neighbourhoods,
+        neighbour_accuracy,
+        neighbourhoods,
+    )
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
@@ -45,6 +50,11 @@ _HOMES = {
     ),
     "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
     "isthmus.analysis.jacobians": ("jacobian",),
+    "isthmus.analysis.maps": (
+        "Neighbourhoods",
+        "neighbour_accuracy",
+        "neighbourhoods",
+    ),
     "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
     "isthmus.analysis.tangents": (
         "TangentSpace",
@@ -60,6 +70,7 @@ __all__ = [
     "CodeDensity",
     "Evidence",
     "FieldGap",
+    "Neighbourhoods",
     "Parzen",
     "Pooled",
     "Sensitivity",
@@ -75,6 +86,8 @@ __all__ = [
     "langevin",
     "local_dimension",
     "log_evidence",
+    "neighbour_accuracy",
+    "neighbourhoods",
     "p_values",
     "parzen_log_likelihood",
     "pool",
