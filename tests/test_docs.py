@@ -36,6 +36,7 @@ PAGES = ["docs/analysis.md"] + [
         "contractive",
         "reconstruction_contractive",
         "hashing",
+        "map",
     )
 ]
 VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "info", "demo")
