@@ -38,7 +38,7 @@ PUBLIC = {
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
-    "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
+    "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"},
     "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},
     "errors": {

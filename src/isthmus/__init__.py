@@ -31,7 +31,7 @@ _HOMES = {
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
-    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity, Neighbours
 
 __all__ = [
     "L1",
@@ -111,6 +111,7 @@ __all__ = [
     "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",

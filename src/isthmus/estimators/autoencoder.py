@@ -22,7 +22,7 @@ from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import ByName, Given, Network, fraction
 from isthmus.estimators.tables import Opened, open_rows
 from isthmus.penalties import Penalty
-from isthmus.training import Epoch, find_device, train
+from isthmus.training import Epoch, find_device, near_rows, train
 
 
 class Autoencoder(Fitted):
@@ -159,8 +159,9 @@ class Autoencoder(Fitted):
             for line in objective.choices(self.model_, parts.some(1)):
                 say(self.verbose)(line)
         generator = make_generator(seed, self.model_.device)
-        what = (self.model_, objective, parts.rows, plan, generator, parts.held_out)
-        with display(self.verbose, len(parts.rows), plan.max_epochs) as shown:
+        rows = near_rows(parts.rows, self.model_, objective.n_near, generator)
+        what = (self.model_, objective, rows, plan, generator, parts.held_out)
+        with display(self.verbose, len(rows), plan.max_epochs) as shown:
             follow(train(*what, shown.tick), self.history_, shown.show)
         eta = encoded(self.model_, parts.some(report_rows(self.n_features_in_)))
         self.code_report_ = report(self.model_, eta, say(self.verbose))

@@ -3,6 +3,7 @@
 from isthmus.training.ahead import ahead
 from isthmus.training.evaluation import validate
 from isthmus.training.loop import Epoch, Plan, train
+from isthmus.training.near import NearRows, near_rows
 from isthmus.training.optimizers import OPTIMIZERS, Stepper, require_optimizer, steady
 from isthmus.training.precision import find_device, require_precision
 from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
@@ -14,6 +15,7 @@ __all__ = [
     "DenseRows",
     "Epoch",
     "HeldOut",
+    "NearRows",
     "Plan",
     "Rows",
     "RowsInMemory",
@@ -23,6 +25,7 @@ __all__ = [
     "ahead",
     "find_device",
     "make_rows",
+    "near_rows",
     "require_optimizer",
     "require_precision",
     "steady",
