@@ -22,7 +22,13 @@ PACKAGE = ROOT / "src" / "isthmus"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 PUBLIC = {
-    "estimators": {"Autoencoder", "load", "save"},
+    "estimators": {
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "load",
+        "save",
+    },
     "likelihoods": {
         "Bernoulli",
         "Categorical",

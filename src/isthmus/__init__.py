@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "load", "save"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "load",
+        "save",
+    ),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -63,7 +69,13 @@ if TYPE_CHECKING:
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, load, save
+    from isthmus.estimators import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        load,
+        save,
+    )
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -109,6 +121,8 @@ __all__ = [
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "SaltAndPepper",
     "StudentT",
     "SupportError",

@@ -2,5 +2,6 @@
 
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.persistence import load, save
+from isthmus.estimators.pretrained import PretrainedClassifier, PretrainedRegressor
 
-__all__ = ["Autoencoder", "load", "save"]
+__all__ = ["Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "load", "save"]

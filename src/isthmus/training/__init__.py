@@ -3,6 +3,7 @@
 from isthmus.training.ahead import ahead
 from isthmus.training.contracts import Goal, Learner
 from isthmus.training.evaluation import validate
+from isthmus.training.labelled import LabelledRows
 from isthmus.training.loop import Epoch, Plan, count_steps, train
 from isthmus.training.optimizers import (
     OPTIMIZERS,
@@ -23,6 +24,7 @@ __all__ = [
     "Epoch",
     "Goal",
     "HeldOut",
+    "LabelledRows",
     "Learner",
     "Part",
     "Plan",
