@@ -58,8 +58,7 @@ def read_classes(y: Any, known: NDArray[Any] | None = None) -> Labels:
     missing = _missing(array)
     unlabelled = np.array([_is_unlabelled_number(each) for each in array.tolist()], bool)
     if known is None:
-        others = set(array[~missing & ~unlabelled].tolist())
-        is_class = len(others) == 1 and all(isinstance(each, int | float) for each in others)
+        is_class = _is_one_number(array[~missing & ~unlabelled].tolist())
     else:
         is_class = known.dtype.kind in "if" and bool((known == UNLABELLED).any())
     if not is_class:
@@ -173,6 +172,10 @@ def _is_null(each: Any) -> bool:
         return bool(each != each)
     except TypeError:  # pandas.NA is neither equal nor different
         return True
+
+
+def _is_one_number(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(v, int | float) and v == values[0] for v in values)
 
 
 def _is_unlabelled_number(each: Any) -> bool:
