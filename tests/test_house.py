@@ -176,7 +176,7 @@ def arguments_of(function):
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
         | PUBLIC["hashing"]
-        | {"Autoencoder"}
+        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
     ),
 )
 def test_every_parameter_is_documented(name):
@@ -254,7 +254,10 @@ def test_all_exceptions_inherit_the_librarys_and_a_builtin():
 
 # ---- sizes ----------------------------------------------------------------------------------
 
-LONG_LISTS = {"Autoencoder.__init__"}  # a scikit-learn estimator lists its parameters
+ESTIMATORS = {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
+LONG_LISTS = {
+    f"{name}.__init__" for name in ESTIMATORS
+}  # a scikit-learn estimator lists its parameters
 VERBS = "cli/"  # a command's options are its parameters
 
 

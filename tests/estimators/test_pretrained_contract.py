@@ -1,13 +1,5 @@
 """scikit-learn's contract of the pretrained estimators: its own checks, and its tools."""
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from isthmus import (
-    Autoencoder,
-    PretrainedClassifier,
-    PretrainedRegressor,
-)
-
 import numpy as np
 import pytest
 from sklearn.base import clone

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
@@ -232,7 +231,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         labels = read_classes(y, self.classes_)
         labels.require_rows(len(found))
         known_classes(labels, self.classes_)
-        return float(accuracy_score(labels.values, found[labels.rows]))
+        return float(np.mean(labels.values == found[labels.rows]))
 
 
 class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # scikit-learn has no types
@@ -375,4 +374,6 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         labels.require_rows(len(found))
         if len(labels.rows) < 2:
             raise InvalidDataError("R² needs two labels at least, and y has 1.")
-        return float(r2_score(labels.values, found[labels.rows]))
+        error = np.square(labels.values - found[labels.rows]).sum(dtype=np.float64)
+        spread = np.square(labels.values - labels.values.mean()).sum()
+        return float(1 - error / spread) if spread > 0 else float(error == 0)
