@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "SemanticHasher", "load", "save"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "SemanticHasher",
+        "load",
+        "save",
+    ),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -67,7 +74,14 @@ if TYPE_CHECKING:
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, SemanticHasher, load, save
+    from isthmus.estimators import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SemanticHasher,
+        load,
+        save,
+    )
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -115,6 +129,8 @@ __all__ = [
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "SaltAndPepper",
     "SemanticHasher",
     "StudentT",

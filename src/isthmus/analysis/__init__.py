@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
     from isthmus.analysis.labels import LabelEfficiency, label_efficiency
-    from isthmus.analysis.paired import Differences, accuracy_differences, r2_differences
     from isthmus.analysis.maps import (
         Neighbourhoods,
         neighbour_accuracy,
         neighbourhoods,
     )
+    from isthmus.analysis.paired import Differences, accuracy_differences, r2_differences
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
