@@ -12,6 +12,7 @@ from isthmus.cli.impute import impute
 from isthmus.cli.index import index, search
 from isthmus.cli.info import info
 from isthmus.cli.judge import score
+from isthmus.cli.report import report
 
 # an example in the help is one line that can be copied: \b keeps it from being wrapped
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -23,6 +24,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     sample: "sample model.safetensors -n 100 -o new.npy --seed 0",
     index: "index corpus.parquet --text body --bits 128 -o news.store",
     search: 'search news.store "space shuttle" -k 5 --where "year>=1993"',
+    report: "report flowers.csv --label species -o report.html",
     info: "info model.safetensors",
     demo: "demo -o isthmus-demo",
 }

@@ -312,3 +312,57 @@ Radius = Annotated[
     int,
     typer.Option("--radius", "-r", help="Bits in which two codes may differ and count as one."),
 ]
+
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        "-y",
+        metavar="COLUMN",
+        show_default=False,
+        help="The column to be predicted; or its position in an array, another array of the .npz "
+        "file, or a file of labels. Without it, the half of the report that needs none.",
+    ),
+]
+NewReport = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help="The .html file to write.")
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="COLUMN",
+        show_default=False,
+        help="Leave a column out, such as an identifier. May be given several times.",
+    ),
+]
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="classification or regression; auto reads the labels.",
+    ),
+]
+CodeWidth = Annotated[
+    int | None,
+    typer.Option(
+        "--n-components",
+        "-k",
+        show_default=False,
+        help="Width of all codes; a quarter of the raw features, at most 64, if left out.",
+    ),
+]
+MaxRows = Annotated[int, typer.Option("--max-rows", help="Rows that are drawn from larger data.")]
+ReportEpochs = Annotated[
+    int, typer.Option("--max-epochs", help="Passes over the data at most, of each autoencoder.")
+]
+Margin = Annotated[
+    float, typer.Option("--margin", help="How much less accuracy (or R²) counts as equal.")
+]
+FixedSeed = Annotated[
+    int,
+    typer.Option(
+        "--random-state", "--seed", metavar="INTEGER", help="Seed; the same one, the same report."
+    ),
+]

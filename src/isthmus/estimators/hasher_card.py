@@ -1,6 +1,7 @@
 """What a `SemanticHasher` writes on its card and reads from it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -8,11 +9,14 @@ from torch import Tensor
 
 from isthmus._errors import FileFormatError
 from isthmus.estimators.cards import (
+    Modules,
     device_or_processor,
     epoch_from,
+    fitted_card,
     model_from,
     params_card,
     params_from_card,
+    plain,
     restore,
     row_shape_from,
 )
@@ -24,8 +28,12 @@ CURVATURE, WEIGHTS = "flips.curvature", "bits.weights"
 
 
 def hasher_parts(hasher: SemanticHasher) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Card and tensors of a fitted hasher, besides what all estimators write."""
+    """The card and the tensors of a fitted hasher."""
     card = {
+        "estimator": type(hasher).__name__,
+        "fitted": fitted_card(hasher),
+        "likelihood": plain("likelihood", hasher.likelihood_),
+        "history": [asdict(epoch) for epoch in hasher.history_],
         "params": params_card(hasher.get_params(deep=False)),
         "built": params_card(hasher._built),
     }
@@ -33,9 +41,11 @@ def hasher_parts(hasher: SemanticHasher) -> tuple[dict[str, Any], dict[str, Tens
     return card, hasher.model_.state_dict() | own
 
 
-def hasher_from(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SemanticHasher:
-    """The hasher again, every part of it checked."""
-    params = params_from_card(card["params"], None)
+def hasher_from(
+    card: Mapping[str, Any], tensors: Mapping[str, Tensor], network: Modules | None
+) -> SemanticHasher:
+    """The hasher again, every part of it checked; it has no modules of the user's own."""
+    params = params_from_card(card["params"], network)
     hasher = SemanticHasher(**params)
     built = params_from_card(card["built"], None)
     parts = read_parts({**params, **built})
