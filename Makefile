@@ -28,6 +28,7 @@ docs: $(READY)
 
 figures: $(READY)
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/map_figures.py
 
 bench: $(READY) .peers/.ready
 	$(BIN)/python benchmarks/training.py --write-docs
