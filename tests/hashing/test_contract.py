@@ -1,11 +1,19 @@
 """The contract of every engine: brute force over what was acknowledged."""
 
+import sys
+
 import numpy as np
 import pytest
 from servers import SERVERS
 from stores import FILTERS, Truth, some_bits, some_payloads
 
-from isthmus import CodeStore, InvalidDataError, InvalidParameterError, UnreachableError
+from isthmus import (
+    CodeStore,
+    InvalidDataError,
+    InvalidParameterError,
+    MissingPackageError,
+    UnreachableError,
+)
 from isthmus.hashing import milvus, pack
 from isthmus.hashing.engines import ENGINES
 
@@ -207,3 +215,20 @@ def test_durability_is_that_of_a_file_only():
     for path in ("milvus://host:1/x", "postgresql://host/db#x"):
         with pytest.raises(InvalidParameterError, match="durability"):
             CodeStore(path, 16, durability="power")
+
+
+def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
+    for path, package, extra in (
+        ("milvus://u:secret@host:1/x", "pymilvus", "milvus"),
+        ("postgresql://u:secret@host/db#x", "psycopg", "postgres"),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingPackageError, match=rf"isthmus\[{extra}\]") as caught:
+            CodeStore(path, 16)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_file_may_be_named_as_an_address(tmp_path):
+    CodeStore(f"file://{tmp_path}/x", 16).close()
+    with CodeStore(tmp_path / "x") as store:
+        assert store.n_bits == 16
