@@ -202,6 +202,23 @@ def test_a_server_that_goes_away_is_an_error(name, servers):
         CodeStore(server.path("gone"), 64)
 
 
+def test_a_connection_that_was_cut_is_made_anew(servers):
+    server, code = servers("postgresql"), np.zeros(2, np.uint8)
+    psycopg = pytest.importorskip("psycopg")
+    with CodeStore(server.path("cut"), 16) as store:
+        store.upsert(["here"], code)
+        with psycopg.connect(server.address, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        with pytest.raises(UnreachableError, match="write it again"):
+            store.upsert(["lost"], code)
+        assert [item is None for item in store.get(["here", "lost"])] == [False, True]
+        store.upsert(["lost"], code)
+        assert len(store) == 2
+
+
 def test_unknown_engines_and_names_are_refused():
     with pytest.raises(InvalidParameterError, match="no engine named 'redis'"):
         CodeStore("redis://host/1", 16)
