@@ -46,9 +46,27 @@ def test_two_stores_on_one_file_see_each_other(path):
             writer.upsert(ids, codes, some_payloads(40))
             truth.upsert(ids, codes, some_payloads(40))
             truth.agrees(reader, queries)
+            truth.agrees(reader, queries, {"even": True}, lambda payload: payload["even"])
             writer.delete([20 * turn])
             del truth.items[20 * turn]
             truth.agrees(reader, queries)
+            truth.agrees(writer, queries, {"even": True}, lambda payload: payload["even"])
+
+
+def test_filters_asked_again_are_remembered_while_nothing_is_written(path):
+    code = np.zeros(1, np.uint8)
+    with CodeStore(path, 8) as store:
+        store.upsert(range(20), [code] * 20, [{"x": i} for i in range(20)])
+        asked = []
+        store._engine._connection.set_trace_callback(asked.append)
+        for _ in range(2):
+            for x in range(15):
+                assert store.search(code, 2, {"x": x})[0].ids == [x]
+        for _ in range(2):
+            assert store.search(code, 2, {"x": {"<": 1.5}})[0].ids == [0, 1]
+            assert sum("x" in each and "json_type" in each for each in asked) == 31
+        store.upsert([99], code, [{"x": -1}])
+        assert store.search(code, 9, {"x": {"<": 1.5}})[0].ids == [0, 1, 99]
 
 
 def test_nothing_acknowledged_is_lost_by_kill(path, nursery):
