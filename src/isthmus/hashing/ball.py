@@ -13,9 +13,9 @@ answer is the same. Sorting costs what some tens of scans do, so it is done only
 queries were scanned. Codes that are added later are few at first: they are scanned beside what is
 sorted, until an eighth is new.
 
-The costs are those of 10⁶ clustered codes on one core, and they differ between machines: at 64 bits
-a flip looked up was 50 to 70 codes compared, a candidate of the pieces 90 to 140, a sort 90 scans;
-at 128 bits a sort was 40 (`benchmarks/store.py --costs`).
+The costs are those of 10⁶ clustered codes on one core, and they differ between machines: at 64
+bits a flip looked up was 50 to 70 codes compared, a candidate of the pieces 90 to 140, a sort 90
+scans; at 128 bits a sort was 40 (`benchmarks/store.py --costs`).
 """
 
 from functools import lru_cache
