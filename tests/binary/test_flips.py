@@ -38,7 +38,7 @@ def flipped(h, *bits):
 
 
 def test_for_a_linear_decoder_the_picture_is_exact():
-    """Δ_j = d_j g_j + ½ H_jj is the difference that brute force finds, for one flip and for two."""
+    """Δ_j = d_j g_j + ½ H_jj is the difference that brute force finds, also for two flips."""
     z, h, k = rows_for(LINEAR), random_codes(N, 10), 10
     nll, slope = gradient(LINEAR, z, h)
     curvature = curvature_of(LINEAR, z, h)

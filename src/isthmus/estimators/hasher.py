@@ -13,16 +13,14 @@ from isthmus._errors import InvalidDataError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.binary import (
     EFFORTS,
+    Coder,
     Metric,
     begin_with_rotation,
-    curvature_of,
-    fit_weights,
-    log_odds,
+    make_coder,
     read_effort,
-    thresholded,
+    teach,
     with_codes,
 )
-from isthmus.binary import refine as refined
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
@@ -39,6 +37,7 @@ from isthmus.estimators.hasher_parts import (
     HasherParts,
     likelihood_for,
     of_directions,
+    plan_for,
     read_parts,
     some_rows,
 )
@@ -50,7 +49,7 @@ from isthmus.model import Model
 from isthmus.saving import digest
 from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
 
-WEIGHT_ROWS = 1 << 15
+REPORT_ROWS = 1024
 BUILT = ("n_bits", "hidden", "decoder_hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
@@ -85,7 +84,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
-        batch_size: Rows per step.
+        batch_size: Rows per step at most; fewer where a pass would have fewer than 32 steps.
         learning_rate: The highest rate; it warms up and decays in each round.
         device: ``"auto"``, or a torch device.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the networks in training.
@@ -192,53 +191,33 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _learn(self, rows: RowsInMemory, seed: int) -> None:
-        plan, rounds = self._parts.plan, self._parts.rounds
+        plan, rounds = plan_for(self._parts.plan, len(rows)), self._parts.rounds
         model, generator = self.model_, make_generator(seed, self.model_.device)
         begin_with_rotation(model, rows, generator)
         objective = self._parts.recipe.objective.in_units(common_unit(model))
         warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            ended = follow(
-                train(model, objective, rows, warm_up, generator, None, shown.tick),
-                self.history_,
-                shown.show,
-            )
-            if ended:
-                follow(
-                    with_codes(model, rows, plan, rounds, generator, shown.tick),
-                    self.history_,
-                    shown.show,
-                )
-        self._conclude(rows)
-
-    def _conclude(self, rows: RowsInMemory) -> None:
-        """What follows from the networks: curvature, weights of the bits, figures."""
-        model = self.model_
+            by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)
+            ended = follow(by_gradient, self.history_, shown.show)
+            if ended and rounds.number:
+                by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick)
+                ended = follow(by_turns, self.history_, shown.show)
+        chosen = rows.batch(torch.arange(min(len(rows), REPORT_ROWS), device=model.device))
         with torch.no_grad():
-            spread = torch.linspace(0, len(rows) - 1, min(len(rows), WEIGHT_ROWS)).long()
-            chosen = rows.batch(spread[:1024].to(model.device))
-            eta = model.encode(model.enter(chosen))
-            self.code_report_ = report(model, eta, say(self.verbose))
-            self._curvature = curvature_of(model, chosen, thresholded(log_odds(model, chosen)))
-            weights = fit_weights(
-                (
-                    self._compared(rows.batch(index.to(model.device)))
-                    for index in spread.split(4096)
-                ),
-                model.shape.n_components,
-                model.shape.n_features,
-            )
-        self._take(self._curvature, weights.to(model.device))
+            self.code_report_ = report(model, model.encode(model.enter(chosen)), say(self.verbose))
+        # at once something that can be used, whatever is broken off from here on
+        what = (model, rows, self._parts.metric, rounds.prior)
+        self._take(make_coder(*what, EFFORTS["none"], generator)[0])
+        if ended:
+            coder, base = make_coder(*what, EFFORTS[self.refine], generator)
+            teach(coder, base, plan, generator)
+            self._take(coder)
 
-    def _take(self, curvature: Tensor, weights: Tensor) -> None:
-        self._curvature, self._weights = curvature, weights
-        own = {"curvature": curvature.cpu(), "weights": weights.cpu()}
-        state = {name: t.cpu() for name, t in self.model_.state_dict().items()}
-        self.fingerprint_ = digest({"prior": self._parts.rounds.prior}, {**state, **own})
-
-    def _compared(self, z: Any) -> tuple[Tensor, Tensor]:
-        h = self._codes_of(z, self.refine)
-        return h, self._parts.metric.compared(self.model_.mean(h).float())
+    def _take(self, coder: Coder) -> None:
+        self._coder = coder
+        state = {**coder.model.state_dict(), **coder.state()}
+        card = {"prior": coder.prior}
+        self.fingerprint_ = digest(card, {name: t.cpu() for name, t in state.items()})
 
     def _receive(self, model: Model, parts: HasherParts) -> None:
         self.model_ = model
@@ -263,29 +242,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """The code of each row, bit by bit, (n, n_bits)."""
         effort = self.refine if refine is None else refine
         read_effort("refine", effort)
-        found = self._to_rows(X, lambda model, z: self._codes_of(z.float(), effort))
+        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), EFFORTS[effort]))
         return np.asarray(found > 0.5)
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
         """What each bit is worth to each row as a query, (n, n_bits)."""
-        return np.asarray(
-            self._to_rows(
-                X,
-                lambda model, z: self._parts.metric.bit_weights(
-                    model.unscaled(z).float(), self._weights
-                ),
-            )
-        )
-
-    def _codes_of(self, z: Any, effort: str) -> Tensor:
-        model = self.model_
-        odds = log_odds(model, z)
-        h = thresholded(odds)
-        if not EFFORTS[effort].steps:
-            return h
-        return refined(
-            model, z, h, self._parts.rounds.prior * odds, self._curvature, EFFORTS[effort]
-        )
+        found = self._to_rows(X, lambda model, z: self._coder.asked(z.float()))
+        return np.asarray(found, np.float32)
 
     # ---- and back ---------------------------------------------------------------------------
 
@@ -321,7 +284,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """log p(x | code)."""
 
         def scored(model: Model, z: Tensor) -> Tensor:
-            return -model.nll(z.float(), self._codes_of(z.float(), self.refine))
+            return -model.nll(z.float(), self._coder.codes(z.float(), EFFORTS[self.refine]))
 
         return np.asarray(self._to_rows(X, scored, far_is_possible=True))
 

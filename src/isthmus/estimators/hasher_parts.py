@@ -17,6 +17,7 @@ from isthmus.training import Plan
 
 TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
+STEPS, LEAST_BATCH = 32, 32
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
 def _passes(max_epochs: int, n_rounds: int) -> int:
     """Passes over the rows in each round: what the first part leaves, in equal parts."""
     return max(1, round((1 - FIRST_PART) * max_epochs / (n_rounds + 1)))
+
+
+def plan_for(plan: Plan, n_rows: int) -> Plan:
+    """The plan with batches so small that a pass over few rows is 32 steps, 32 rows at least."""
+    return replace(plan, batch_size=min(plan.batch_size, max(LEAST_BATCH, n_rows // STEPS)))
 
 
 def likelihood_for(given: Any, matrix: Matrix) -> Likelihood:
