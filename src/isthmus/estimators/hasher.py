@@ -80,6 +80,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             divided by their length before anything else, where the likelihood is isotropic.
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
+        faithful: Weight of `isthmus.binary.Faithful` while learning by gradient: codes are to
+            have the neighbours that their rows have.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
@@ -120,6 +122,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
+        faithful: float = 100.0,
         refine: str = "best",
         prior: float = 1.0,
         rounds: int = 5,
@@ -139,6 +142,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.metric = metric
         self.encoder = encoder
         self.balance = balance
+        self.faithful = faithful
         self.refine = refine
         self.prior = prior
         self.rounds = rounds

@@ -1,15 +1,17 @@
 """What the parameters of a `SemanticHasher` mean."""
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from isthmus._errors import InvalidParameterError
-from isthmus.binary import METRICS, Metric, Rounds, read_effort
+from isthmus._registry import is_real
+from isthmus.binary import METRICS, Faithful, Metric, Rounds, read_effort
 from isthmus.data import Matrix, summarise
 from isthmus.encoders import BitEncoder
-from isthmus.estimators.resolve import Recipe, number, read_plan, read_recipe, whole
+from isthmus.estimators.resolve import Recipe, read_plan, read_recipe, whole
 from isthmus.hashing.codes import check_n_bits
 from isthmus.likelihoods import LIKELIHOODS, Gaussian, Likelihood, Multinomial
 from isthmus.penalties import Balance
@@ -48,7 +50,9 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
         UnsupportedTypeError: An object of the wrong kind.
     """
     n_bits = check_n_bits(params["n_bits"])
-    balance = number("balance", params["balance"], -1e-300, float("inf"))
+    balance = _weight("balance", params["balance"])
+    faithful = _weight("faithful", params["faithful"])
+    metric = METRICS.resolve(params["metric"])
     recipe = read_recipe(
         {
             **params,
@@ -56,24 +60,34 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
             "network": "shortcut",
             "tied": False,
             "corruption": None,
-            "penalty": Balance(balance) if balance else None,
+            "penalty": [Balance(balance)] if balance else None,
         }
     )
     if not isinstance(recipe.encoder, BitEncoder):
         raise InvalidParameterError(
             f"encoder must give bits: 'noisy_sigmoid' or 'bernoulli'; got {params['encoder']!r}."
         )
+    if faithful:
+        penalty = Faithful(faithful, directions=metric.of_directions)
+        objective = replace(recipe.objective, penalties=(*recipe.objective.penalties, penalty))
+        recipe = replace(recipe, objective=objective)
     read_effort("refine", params["refine"])
     plan = read_plan({**params, "optimizer": "adamw", "patience": 1})
     n_rounds = whole("rounds", params["rounds"], 0)
-    prior = number("prior", params["prior"], -1e-300, float("inf"))
+    prior = _weight("prior", params["prior"])
     up = tuple(whole("decoder_hidden", width, 1) for width in params["decoder_hidden"])
     return HasherParts(
         replace(recipe, decoder_hidden=up),
         plan,
         Rounds(n_rounds, _passes(plan.max_epochs, n_rounds), prior),
-        METRICS.resolve(params["metric"]),
+        metric,
     )
+
+
+def _weight(name: str, value: Any) -> float:
+    if not (is_real(value) and 0 <= value < inf):
+        raise InvalidParameterError(f"{name} must be a finite number, 0 or more; got {value!r}.")
+    return float(value)
 
 
 def _passes(max_epochs: int, n_rounds: int) -> int:
