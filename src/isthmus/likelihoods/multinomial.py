@@ -76,8 +76,9 @@ class Multinomial(MostlyZeros):
         if self.weighted:
             log_share = logit.log_softmax(-1)
             ways = torch.lgamma(length + 1) / length.clamp_min(torch.finfo(x.dtype).tiny)
-            parts: Tensor = x * (log_share + ways + 1) - torch.lgamma(x + 1)
-            return parts - length * log_share.exp()
+            expected = length * log_share.exp()
+            parts: Tensor = x * (log_share + ways + 1) - torch.lgamma(x + 1) - expected
+            return parts
         some = length.clamp_min(1)
         parts = log_poisson(x, logit.log_softmax(-1) + some.log())
         parts = parts - x * (log_saturated_poisson(length) / some)
