@@ -35,6 +35,7 @@ from isthmus.estimators.construct import begin
 from isthmus.estimators.directions import directions
 from isthmus.estimators.hasher_parts import (
     HasherParts,
+    decoder_for,
     likelihood_for,
     of_directions,
     plan_for,
@@ -51,7 +52,7 @@ from isthmus.saving import digest
 from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
 
 REPORT_ROWS = 1024
-BUILT = ("n_bits", "hidden", "decoder_hidden", "activation", "encoder", "metric", "prior")
+BUILT = ("n_bits", "hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
 
@@ -72,7 +73,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Args:
         n_bits: k, 8 … 4,096.
         hidden: Hidden widths of the encoder, beside which a linear map runs; ``()`` is that alone.
-        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs.
+        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs; None is
+            ``(2048,)``, and ``()`` for documents.
         activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
         likelihood: p(x | h); ``"auto"`` is ``Multinomial()`` for sparse counts,
             ``Multinomial(weighted=True)`` for other sparse rows without negative values (TF-IDF),
@@ -117,13 +119,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_bits: int = 64,
         *,
         hidden: tuple[int, ...] = (),
-        decoder_hidden: tuple[int, ...] = (2048,),
+        decoder_hidden: tuple[int, ...] | None = None,
         activation: str = "gelu",
         likelihood: str | Likelihood = "auto",
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
-        faithful: float = 100.0,
+        faithful: float = 0.0,
         refine: str = "best",
         prior: float = 1.0,
         rounds: int = 5,
@@ -183,6 +185,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.row_shape_, self._pixel_divisor = given.row_shape, 1.0
         seed = draw_seed(self.random_state)
         likelihood = likelihood_for(self.likelihood, given)
+        parts = decoder_for(parts, likelihood)
         matrix = some_rows(given, seed)
         if of_directions(likelihood, parts.metric):
             matrix = directions(matrix)
@@ -230,6 +233,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.schema_ = None
         self._parts = parts
         self._built = {name: getattr(self, name) for name in BUILT}
+        self._built["decoder_hidden"] = parts.recipe.decoder_hidden
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property

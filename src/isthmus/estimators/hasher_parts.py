@@ -1,5 +1,6 @@
 """What the parameters of a `SemanticHasher` mean."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -19,6 +20,7 @@ from isthmus.training import Plan
 
 TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
+WIDE = (2048,)
 STEPS, LEAST_BATCH = 32, 32
 
 
@@ -75,13 +77,31 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
     plan = read_plan({**params, "optimizer": "adamw", "patience": 1})
     n_rounds = whole("rounds", params["rounds"], 0)
     prior = _weight("prior", params["prior"])
-    up = tuple(whole("decoder_hidden", width, 1) for width in params["decoder_hidden"])
     return HasherParts(
-        replace(recipe, decoder_hidden=up),
+        replace(recipe, decoder_hidden=_widths(params["decoder_hidden"])),
         plan,
         Rounds(n_rounds, _passes(plan.max_epochs, n_rounds), prior),
         metric,
     )
+
+
+def _widths(given: Any) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise InvalidParameterError(
+            f"decoder_hidden must be a tuple of widths, such as (1024,) or (), or None; "
+            f"got {given!r}."
+        )
+    return tuple(whole("decoder_hidden", width, 1) for width in given)
+
+
+def decoder_for(parts: HasherParts, likelihood: Likelihood) -> HasherParts:
+    """The same with the decoder's widths where they were left open: few for documents."""
+    if parts.recipe.decoder_hidden is not None:
+        return parts
+    up = WIDE if likelihood.traits.factorised else ()
+    return replace(parts, recipe=replace(parts.recipe, decoder_hidden=up))
 
 
 def _weight(name: str, value: Any) -> float:
