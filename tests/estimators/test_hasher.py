@@ -74,6 +74,17 @@ def test_codes_are_packed_bits_row_by_row(n_bits, refine):
         )
 
 
+def test_rows_in_parts_have_the_codes_of_all_at_once(hasher, monkeypatch):
+    codes, queries = hasher.transform(ROWS), hasher.query(ROWS)
+    monkeypatch.setattr("isthmus.estimators.directions.PART_CELLS", 12 * 170)
+    np.testing.assert_array_equal(hasher.transform(ROWS), codes)
+    np.testing.assert_allclose(hasher.query(ROWS), queries, rtol=1e-4, atol=1e-4)
+    rows = ROWS.copy()
+    rows[500] = 0
+    with pytest.warns(IsthmusWarning, match="1 of 170 rows are all zeros, row 500 first"):
+        hasher.transform(rows)
+
+
 def test_refined_codes_explain_the_rows_better(hasher):
     """log p(x | code) + λ log p(code | x) never falls, so with λ = 0 the score itself doesn't."""
     free = SemanticHasher(32, **QUICK, prior=0.0).fit(ROWS)
