@@ -192,7 +192,7 @@ def params_from_card(card: Mapping[str, Any], network: Modules | None) -> dict[s
     }
     return {
         **params,
-        **{name: tuple(params[name]) for name in WIDTHS if name in params},
+        **{name: tuple(params[name]) for name in WIDTHS if params.get(name) is not None},
         **({} if network is None else {"network": network}),
     }
 

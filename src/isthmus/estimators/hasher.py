@@ -9,20 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import Tensor
 
-from isthmus._errors import InvalidDataError, NotFittedError
+from isthmus._errors import NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.binary import (
     EFFORTS,
+    Coder,
     Metric,
     begin_with_rotation,
-    curvature_of,
-    fit_weights,
-    log_odds,
+    make_coder,
     read_effort,
-    thresholded,
+    teach,
     with_codes,
 )
-from isthmus.binary import refine as refined
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
@@ -34,24 +32,27 @@ from isthmus.estimators.apply import (
     to_rows,
 )
 from isthmus.estimators.construct import begin
-from isthmus.estimators.directions import directions
+from isthmus.estimators.directions import directions, in_parts
 from isthmus.estimators.hasher_parts import (
     HasherParts,
+    decoder_for,
     likelihood_for,
     of_directions,
+    plan_for,
     read_parts,
     some_rows,
 )
 from isthmus.estimators.learn import follow, report
 from isthmus.estimators.progress import display, say
+from isthmus.estimators.reranking import reranked
 from isthmus.hashing import pack, unpack
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.saving import digest
 from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
 
-WEIGHT_ROWS = 1 << 15
-BUILT = ("n_bits", "hidden", "decoder_hidden", "activation", "encoder", "metric", "prior")
+REPORT_ROWS = 1024
+BUILT = ("n_bits", "hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
 
@@ -72,7 +73,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Args:
         n_bits: k, 8 … 4,096.
         hidden: Hidden widths of the encoder, beside which a linear map runs; ``()`` is that alone.
-        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs.
+        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs; None is
+            ``(2048,)``, and ``()`` for documents.
         activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
         likelihood: p(x | h); ``"auto"`` is ``Multinomial()`` for sparse counts,
             ``Multinomial(weighted=True)`` for other sparse rows without negative values (TF-IDF),
@@ -81,11 +83,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             divided by their length before anything else, where the likelihood is isotropic.
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
+        faithful: Weight of `isthmus.binary.Faithful` while learning by gradient: codes are to
+            have the neighbours that their rows have.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
-        batch_size: Rows per step.
+        batch_size: Rows per step at most; fewer where a pass would have fewer than 32 steps.
         learning_rate: The highest rate; it warms up and decays in each round.
         device: ``"auto"``, or a torch device.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the networks in training.
@@ -115,12 +119,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_bits: int = 64,
         *,
         hidden: tuple[int, ...] = (),
-        decoder_hidden: tuple[int, ...] = (2048,),
+        decoder_hidden: tuple[int, ...] | None = None,
         activation: str = "gelu",
         likelihood: str | Likelihood = "auto",
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
+        faithful: float = 0.0,
         refine: str = "best",
         prior: float = 1.0,
         rounds: int = 5,
@@ -140,6 +145,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.metric = metric
         self.encoder = encoder
         self.balance = balance
+        self.faithful = faithful
         self.refine = refine
         self.prior = prior
         self.rounds = rounds
@@ -179,6 +185,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.row_shape_, self._pixel_divisor = given.row_shape, 1.0
         seed = draw_seed(self.random_state)
         likelihood = likelihood_for(self.likelihood, given)
+        parts = decoder_for(parts, likelihood)
         matrix = some_rows(given, seed)
         if of_directions(likelihood, parts.metric):
             matrix = directions(matrix)
@@ -192,53 +199,33 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _learn(self, rows: RowsInMemory, seed: int) -> None:
-        plan, rounds = self._parts.plan, self._parts.rounds
+        plan, rounds = plan_for(self._parts.plan, len(rows)), self._parts.rounds
         model, generator = self.model_, make_generator(seed, self.model_.device)
         begin_with_rotation(model, rows, generator)
         objective = self._parts.recipe.objective.in_units(common_unit(model))
         warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            ended = follow(
-                train(model, objective, rows, warm_up, generator, None, shown.tick),
-                self.history_,
-                shown.show,
-            )
-            if ended:
-                follow(
-                    with_codes(model, rows, plan, rounds, generator, shown.tick),
-                    self.history_,
-                    shown.show,
-                )
-        self._conclude(rows)
-
-    def _conclude(self, rows: RowsInMemory) -> None:
-        """What follows from the networks: curvature, weights of the bits, figures."""
-        model = self.model_
+            by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)
+            ended = follow(by_gradient, self.history_, shown.show)
+            if ended and rounds.number:
+                by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick)
+                ended = follow(by_turns, self.history_, shown.show)
+        chosen = rows.batch(torch.arange(min(len(rows), REPORT_ROWS), device=model.device))
         with torch.no_grad():
-            spread = torch.linspace(0, len(rows) - 1, min(len(rows), WEIGHT_ROWS)).long()
-            chosen = rows.batch(spread[:1024].to(model.device))
-            eta = model.encode(model.enter(chosen))
-            self.code_report_ = report(model, eta, say(self.verbose))
-            self._curvature = curvature_of(model, chosen, thresholded(log_odds(model, chosen)))
-            weights = fit_weights(
-                (
-                    self._compared(rows.batch(index.to(model.device)))
-                    for index in spread.split(4096)
-                ),
-                model.shape.n_components,
-                model.shape.n_features,
-            )
-        self._take(self._curvature, weights.to(model.device))
+            self.code_report_ = report(model, model.encode(model.enter(chosen)), say(self.verbose))
+        # at once something that can be used, whatever is broken off from here on
+        what = (model, rows, self._parts.metric, rounds.prior)
+        self._take(make_coder(*what, EFFORTS["none"], generator)[0])
+        if ended:
+            coder, base = make_coder(*what, EFFORTS[self.refine], generator)
+            teach(coder, base, plan, generator)
+            self._take(coder)
 
-    def _take(self, curvature: Tensor, weights: Tensor) -> None:
-        self._curvature, self._weights = curvature, weights
-        own = {"curvature": curvature.cpu(), "weights": weights.cpu()}
-        state = {name: t.cpu() for name, t in self.model_.state_dict().items()}
-        self.fingerprint_ = digest({"prior": self._parts.rounds.prior}, {**state, **own})
-
-    def _compared(self, z: Any) -> tuple[Tensor, Tensor]:
-        h = self._codes_of(z, self.refine)
-        return h, self._parts.metric.compared(self.model_.mean(h).float())
+    def _take(self, coder: Coder) -> None:
+        self._coder = coder
+        state = {**coder.model.state_dict(), **coder.state()}
+        card = {"prior": coder.prior}
+        self.fingerprint_ = digest(card, {name: t.cpu() for name, t in state.items()})
 
     def _receive(self, model: Model, parts: HasherParts) -> None:
         self.model_ = model
@@ -246,6 +233,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.schema_ = None
         self._parts = parts
         self._built = {name: getattr(self, name) for name in BUILT}
+        self._built["decoder_hidden"] = parts.recipe.decoder_hidden
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property
@@ -256,77 +244,125 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     # ---- codes ------------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike, refine: str | None = None) -> Codes:
-        """The code of each row, packed: deterministic and row by row."""
+        """The code of each row, packed: deterministic and row by row.
+
+        Rows that are to be found are worth refining; rows that ask are not, but where the code
+        itself is what is compared (see `query` for the better way).
+
+        Args:
+            X: Rows as in `fit`.
+            refine: How far bits are flipped: ``"none"``, ``"fast"`` or ``"best"``; the
+                estimator's own if None.
+
+        Returns:
+            uint8 (n, ⌈n_bits / 8⌉), the first bit highest, as `isthmus.hashing.pack` has it.
+
+        Raises:
+            InvalidDataError: Rows of another width, missing or infinite values.
+            InvalidParameterError: No such ``refine``.
+        """
         return pack(self.bits(X, refine))
 
     def bits(self, X: ArrayLike, refine: str | None = None) -> NDArray[np.bool_]:
-        """The code of each row, bit by bit, (n, n_bits)."""
-        effort = self.refine if refine is None else refine
-        read_effort("refine", effort)
-        found = self._to_rows(X, lambda model, z: self._codes_of(z.float(), effort))
-        return np.asarray(found > 0.5)
+        """The code of each row, bit by bit.
+
+        Args:
+            X: Rows as in `fit`.
+            refine: As in `transform`.
+
+        Returns:
+            Booleans (n, n_bits).
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        effort = read_effort("refine", self.refine if refine is None else refine)
+        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), effort) > 0.5)
+        return np.asarray(found)
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
-        """What each bit is worth to each row as a query, (n, n_bits)."""
-        return np.asarray(
-            self._to_rows(
-                X,
-                lambda model, z: self._parts.metric.bit_weights(
-                    model.unscaled(z).float(), self._weights
-                ),
-            )
-        )
+        """What each bit of a code is worth to each row as a query: see `isthmus.binary.queries`.
 
-    def _codes_of(self, z: Any, effort: str) -> Tensor:
-        model = self.model_
-        odds = log_odds(model, z)
-        h = thresholded(odds)
-        if not EFFORTS[effort].steps:
-            return h
-        return refined(
-            model, z, h, self._parts.rounds.prior * odds, self._curvature, EFFORTS[effort]
-        )
+        `CodeStore.search` ranks codes b by Σ_j |q_j| [b_j ≠ (q_j > 0)], which is the order of
+        how near the decoded rows are, as far as a sum over bits can say it.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            float32 (n, n_bits).
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        found = self._to_rows(X, lambda model, z: self._coder.asked(z.float()))
+        return np.asarray(found, np.float32)
 
     # ---- and back ---------------------------------------------------------------------------
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
-        """E[x | code], (n, d)."""
+        """E[x | code]: what is known of a row whose code alone was kept.
+
+        Args:
+            codes: Packed codes (n, ⌈n_bits / 8⌉), uint8.
+
+        Returns:
+            Rows (n, d) in the user's units; under the cosine and an isotropic likelihood, of rows
+            divided by their length.
+
+        Raises:
+            InvalidDataError: Codes of another width or type.
+        """
         self._require_fitted()
         bits = as_matrix(unpack(codes, self.model_.shape.n_components).astype(np.float32))
         return np.asarray(to_codes(self.model_.mean, self.model_, bits))
 
     def rerank(self, X: ArrayLike, codes: ArrayLike) -> NDArray[np.float32]:
-        """Queries against lists of codes, by the metric."""
-        self._require_fitted()
-        table = np.asarray(codes, dtype=np.uint8)
-        rows = self._prepared(X)
-        q = torch.from_numpy(rows.rows(0, len(rows), np.float32)).to(self.model_.device)
-        if table.ndim == 2:
-            found = self._parts.metric.scores(q, torch.from_numpy(self.decode(table)))
-            return np.asarray(found.numpy())
-        if table.ndim != 3 or len(table) != len(q):
-            raise InvalidDataError(
-                f"codes must be a table (m, bytes), or a list for each of the {len(q)} queries, "
-                f"(n, m, bytes); got shape {table.shape}."
-            )
-        scores = np.empty(table.shape[:2], np.float32)
-        for i in range(len(q)):
-            decoded = torch.from_numpy(self.decode(table[i]))
-            scores[i] = self._parts.metric.scores(q[i : i + 1].cpu(), decoded).numpy()[0]
-        return scores
+        """Queries against decoded codes, by the metric: the better order of a short list.
+
+        Args:
+            X: Queries (n, d), rows as in `fit`.
+            codes: Packed codes, uint8: (m, ⌈n_bits / 8⌉) for all queries alike, or
+                (n, m, ⌈n_bits / 8⌉), a list for each.
+
+        Returns:
+            Scores (n, m), higher is nearer: the cosine of query and E[x | code], or the negative
+            of their squared distance.
+
+        Raises:
+            InvalidDataError: Codes of another width or type, or another number of lists.
+        """
+        return reranked(self._prepared(X), codes, self.decode, self._parts.metric)
 
     # ---- likelihood -------------------------------------------------------------------------
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
-        """log p(x | code)."""
+        """log p(x | h), with h the code that `transform` gives.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n,), nats per row; higher is better. Under the cosine and an isotropic
+            likelihood, of rows divided by their length.
+        """
+        effort = read_effort("refine", self.refine)
 
         def scored(model: Model, z: Tensor) -> Tensor:
-            return -model.nll(z.float(), self._codes_of(z.float(), self.refine))
+            return -model.nll(z.float(), self._coder.codes(z.float(), effort))
 
         return np.asarray(self._to_rows(X, scored, far_is_possible=True))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """The mean of `score_samples`."""
+        """The mean of `score_samples`.
+
+        Args:
+            X: Rows as in `fit`.
+            y: Ignored.
+
+        Returns:
+            Nats per row; higher is better.
+        """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     # ---- rows -------------------------------------------------------------------------------
@@ -339,14 +375,18 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _prepared(self, X: ArrayLike) -> Matrix:
         self._require_fitted()
-        matrix = rows_to_read(self, X)
-        return (
-            directions(matrix) if of_directions(self.likelihood_, self._parts.metric) else matrix
-        )
+        return self._turned(rows_to_read(self, X))
+
+    def _turned(self, matrix: Matrix) -> Matrix:
+        turned = of_directions(self.likelihood_, self._parts.metric)
+        return directions(matrix) if turned else matrix
 
     def _to_rows(self, X: ArrayLike, function: Any, *, far_is_possible: bool = False) -> Any:
-        matrix = self._prepared(X)
-        return to_rows(function, self.model_, matrix, far_is_possible=far_is_possible)
+        self._require_fitted()
+        parts = map(self._turned, in_parts(rows_to_read(self, X)))
+        return np.concatenate(
+            [to_rows(function, self.model_, x, far_is_possible=far_is_possible) for x in parts]
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

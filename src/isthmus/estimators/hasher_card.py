@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from isthmus._errors import FileFormatError
+from isthmus._random import make_generator
+from isthmus.binary import Coder, new_queries
 from isthmus.estimators.cards import (
     Modules,
     device_or_processor,
@@ -24,7 +27,7 @@ from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.hasher_parts import read_parts
 from isthmus.likelihoods import LIKELIHOODS
 
-CURVATURE, WEIGHTS = "flips.curvature", "bits.weights"
+CURVATURE, QUERIES = "flips.curvature", "queries."
 
 
 def hasher_parts(hasher: SemanticHasher) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -37,8 +40,7 @@ def hasher_parts(hasher: SemanticHasher) -> tuple[dict[str, Any], dict[str, Tens
         "params": params_card(hasher.get_params(deep=False)),
         "built": params_card(hasher._built),
     }
-    own = {CURVATURE: hasher._curvature, WEIGHTS: hasher._weights}
-    return card, hasher.model_.state_dict() | own
+    return card, hasher.model_.state_dict() | hasher._coder.state()
 
 
 def hasher_from(
@@ -53,14 +55,20 @@ def hasher_from(
     row_shape = row_shape_from(card["fitted"], tensors["scale"])
     restore(hasher, card["fitted"], row_shape)
     hasher.history_ = [epoch_from(record) for record in card["history"]]
-    weights = {name: t for name, t in tensors.items() if name not in (CURVATURE, WEIGHTS)}
+    own = {name: t for name, t in tensors.items() if name.startswith((CURVATURE, QUERIES))}
+    weights = {name: t for name, t in tensors.items() if name not in own}
     model = model_from(parts.recipe, likelihood, row_shape, weights)
     device, k = device_or_processor(hasher.device), parts.recipe.n_components
     hasher._receive(model.to(device), parts)
-    hasher._take(
-        _numbers(tensors, CURVATURE, (k, k)).to(device),
-        _numbers(tensors, WEIGHTS, (k, hasher.n_features_in_ + 1)).to(device),
-    )
+    queries = new_queries(model, torch.zeros(k, prod(row_shape) + 1), 1.0, make_generator(0))
+    wanted = queries.state_dict()
+    state = {name: _numbers(tensors, QUERIES + name, tuple(t.shape)) for name, t in wanted.items()}
+    if len(own) != len(state) + 1:
+        raise FileFormatError("it holds numbers that no hasher has")
+    queries.load_state_dict(state)
+    curvature = _numbers(tensors, CURVATURE, (k, k)).to(device)
+    prior = parts.rounds.prior
+    hasher._take(Coder(model, parts.metric, prior, curvature, queries.to(device)))
     return hasher
 
 
