@@ -30,7 +30,14 @@ _HOMES = {
         "ZeroInflatedNegativeBinomial",
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
-    "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
+    "isthmus.corruptions": (
+        "GaussianNoise",
+        "Masking",
+        "Neighbours",
+        "SaltAndPepper",
+        "Swap",
+        "Walkback",
+    ),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
@@ -61,7 +68,14 @@ if TYPE_CHECKING:
         TrainingError,
         UnsupportedTypeError,
     )
-    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
+    from isthmus.corruptions import (
+        GaussianNoise,
+        Masking,
+        Neighbours,
+        SaltAndPepper,
+        Swap,
+        Walkback,
+    )
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import Autoencoder, load, save
     from isthmus.hashing import CodeStore
@@ -106,6 +120,7 @@ __all__ = [
     "Masking",
     "Multinomial",
     "NegativeBinomial",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",

@@ -17,7 +17,7 @@ from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
-from isthmus.sparse import Batch, dense
+from isthmus.sparse import Batch, dense, take
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,18 @@ class Objective:
         """What the encoder sees of x̃, and the cells that count."""
         walked = self._walked(model, z, generator)
         seen, corrupted = self._seen(model, walked, generator)
+        target = self._aimed_at(model, z, generator)
         if corrupted is None or self.share(model.shape.n_features) == 1:
-            return seen, z
-        return seen, dense(z).masked_fill(~corrupted.isnan(), torch.nan)
+            return seen, target
+        return seen, dense(target).masked_fill(~corrupted.isnan(), torch.nan)
+
+    def _aimed_at(self, model: Model, z: Batch, generator: torch.Generator) -> Batch:
+        """The rows that are to be reconstructed: z, unless a corruption takes rows for others."""
+        for corruption in self.corruptions:
+            rows = corruption.aims(model.enter(z), generator)
+            if rows is not None:
+                z = take(z, rows)
+        return z
 
     def _seen(
         self, model: Model, z: Batch, generator: torch.Generator

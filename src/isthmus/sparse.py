@@ -73,6 +73,15 @@ class SparseBatch:
         """A function that keeps zero, of every number."""
         return replace(self, values=function(self.values))
 
+    def take(self, chosen: Tensor) -> "SparseBatch":
+        """The rows of these numbers, in this order."""
+        counts = self.offsets.diff()[chosen]
+        offsets = _with_zero(counts.cumsum(0))
+        # where each non-zero lies: the start of its row, and how far in it is
+        starts = torch.repeat_interleave(self.offsets[chosen] - offsets[:-1], counts)
+        places = starts + torch.arange(len(starts), device=starts.device)
+        return SparseBatch(self.values[places], self.columns[places], offsets, self.n_features)
+
     def dense(self) -> Tensor:
         """(n, d)."""
         flat = self.values.new_zeros(len(self) * self.n_features)
@@ -93,6 +102,11 @@ Batch = Tensor | SparseBatch
 def dense(x: Batch) -> Tensor:
     """x as a tensor (n, d)."""
     return x.dense() if isinstance(x, SparseBatch) else x
+
+
+def take(x: Batch, chosen: Tensor) -> Batch:
+    """The rows of these numbers, in this order."""
+    return x.take(chosen) if isinstance(x, SparseBatch) else x[chosen]
 
 
 def linear(x: Batch, weight: Tensor, bias: Tensor) -> Tensor:
