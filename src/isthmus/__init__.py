@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "load", "save"),
+    "isthmus.estimators": ("Autoencoder", "SemanticHasher", "load", "save"),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
         Walkback,
     )
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, load, save
+    from isthmus.estimators import Autoencoder, SemanticHasher, load, save
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -125,6 +125,7 @@ __all__ = [
     "NotFittedError",
     "Poisson",
     "SaltAndPepper",
+    "SemanticHasher",
     "StudentT",
     "SupportError",
     "Swap",
