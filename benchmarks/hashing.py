@@ -33,7 +33,7 @@ import isthmus
 from asking import SHORT, Way, by_bits, by_rows, by_score, by_weights, clock, ranked_again
 from corpora import Corpus
 from isthmus.hashing.codes import as_words
-from rankings import average_precision, by_distance, expected_hits
+from rankings import average_precision, by_distance, expected_hits, nearest_ten
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".peers" / "bin" / "python"
@@ -44,26 +44,25 @@ AMONG = 500  # by bits, before TF-IDF ranks them again
 Record = dict[str, Any]
 
 
-def faiss(corpus: Corpus, n_bits: int, names: list[str], python: str) -> dict[str, Record]:
-    """What each of FAISS's methods took and found; arrays are among its record."""
+def faiss(corpus: Corpus, name: str, n_bits: int, python: str) -> Record:
+    """What one of FAISS's methods took and found; arrays are in its record."""
     if not Path(python).exists():
         raise SystemExit(f"There is no {python}: make the peers' environment, or give --peers.")
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder, "base.npy"), corpus.base_vectors)
         np.save(Path(folder, "queries.npy"), corpus.query_vectors)
-        command = [python, str(HERE / "quantizers.py"), folder, str(n_bits), ",".join(names)]
+        command = [python, str(HERE / "quantizers.py"), folder, str(n_bits), name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        told: dict[str, Record] = json.loads(done.stdout.splitlines()[-1])
-        for name, record in told.items():
-            if "missing" not in record:
-                record.update(np.load(Path(folder, f"{name}.npz")))
-    return told
+        record: Record = json.loads(done.stdout.splitlines()[-1])
+        if "missing" not in record:
+            record.update(np.load(Path(folder, "found.npz")))
+    return record
 
 
 def ways_of_faiss(record: Record, n: int, n_bits: int) -> dict[str, Way]:
     if "rows" in record:
-        return {"": by_rows(record["rows"], n)}
-    return {"": by_bits(record["base"], record["queries"], n_bits)}
+        return {"decoded, all": by_rows(record["rows"], n)}
+    return {"Hamming": by_bits(record["base"], record["queries"], n_bits)}
 
 
 def learn(corpus: Corpus, n_bits: int, seed: int, options: Record) -> tuple[Any, Record]:
@@ -128,8 +127,7 @@ def recall(way: Way, corpus: Corpus) -> Record:
     """Which part of the true ten is among the first 10 and the first 100."""
     truth, parts = exact(corpus), []
     for some in blocks(corpus.queries.shape[0]):
-        near = truth.distances(some)
-        relevant = near <= np.partition(near, 9, axis=1)[:, 9:10]
+        relevant = nearest_ten(truth.distances(some))
         distances = way.distances(some)
         parts.append([expected_hits(distances, relevant, k) / 10 for k in (10, 100)])
     found = np.concatenate(parts, axis=1).mean(1)
@@ -162,23 +160,24 @@ def measure(ways: dict[str, Way], record: Record, corpus: Corpus) -> Iterator[Re
     costs = {key: value for key, value in record.items() if not isinstance(value, np.ndarray)}
     judge = precision if len(corpus.base_labels) else recall
     for name, way in ways.items():
-        yield {"query_ms": way.milliseconds(), **costs, "asked": name, **judge(way, corpus)}
+        yield {"query_ms": way.milliseconds(), "asked": name, **costs, **judge(way, corpus)}
 
 
-def rows_of_faiss(corpus: Corpus, n_bits: int, given: argparse.Namespace) -> Iterator[Record]:
-    names = list(HASHES) if given.what == "images" else [*HASHES, *QUANTISERS]
-    for name, record in faiss(corpus, n_bits, names, given.peers).items():
-        if "missing" in record:
-            print(f"{name} is left out: {record['missing']}", file=sys.stderr)
-        elif given.what == "images":
-            found = mean_average_precision(record["base"], record["queries"], corpus, n_bits)
-            yield {"method": name, "asked": "", **found, **costs_of(record)}
-        else:
-            ways = ways_of_faiss(record, corpus.base.shape[0], n_bits)
-            if given.what == "texts" and "base" in record:
-                ways[f"TF-IDF of {AMONG} by Hamming"] = among(ways[""], corpus)
-            for row in measure(ways, record, corpus):
-                yield {"method": name, **row}
+def rows_of_faiss(
+    corpus: Corpus, name: str, n_bits: int, given: argparse.Namespace
+) -> Iterator[Record]:
+    record = faiss(corpus, name, n_bits, given.peers)
+    if "missing" in record:
+        print(f"{name} is left out: {record['missing']}", file=sys.stderr)
+    elif given.what == "images":
+        found = mean_average_precision(record["base"], record["queries"], corpus, n_bits)
+        yield {"method": name, "asked": "Hamming", **found, **costs_of(record)}
+    else:
+        ways = ways_of_faiss(record, corpus.base.shape[0], n_bits)
+        if given.what == "texts" and "base" in record:
+            ways[f"TF-IDF of {AMONG} by Hamming"] = among(ways["Hamming"], corpus)
+        for row in measure(ways, record, corpus):
+            yield {"method": name, **row}
 
 
 def costs_of(record: Record) -> Record:
@@ -257,23 +256,31 @@ def corpora_of(given: argparse.Namespace) -> Iterator[tuple[str, Corpus]]:
 
 
 def run(what: str, corpus: Corpus, n_bits: int, given: argparse.Namespace) -> list[Record]:
-    """All rows of one table; FAISS's from the file, if they are there."""
+    """All rows of one table; whatever of FAISS's is in the file is taken from there."""
+    about = {"what": what, "n_bits": n_bits}
     kept = json.loads(given.json.read_text()) if given.json and given.json.exists() else []
-    same = [row for row in kept if row["what"] == what and row["n_bits"] == n_bits]
-    rows = [row for row in same if row["method"] != "learned"]
-    if not rows:
-        if given.what != "images":
-            rows += [
-                {"method": "rows", **row} for row in measure({"cosine": exact(corpus)}, {}, corpus)
-            ]
-        rows += rows_of_faiss(corpus, n_bits, given)
-    for seed in range(given.seeds):
-        rows += rows_of_hasher(corpus, n_bits, seed, given)
-    rows = [{**row, "what": what, "n_bits": n_bits} for row in rows]
-    if given.json:
-        others = [row for row in kept if row not in same]
-        given.json.write_text(json.dumps(others + rows, indent=1, default=float))
+    rows = [row for row in kept if row.items() >= about.items() and row["method"] != "learned"]
+    others = [row for row in kept if not row.items() >= about.items()]
+    for found in turns(corpus, n_bits, given, {row["method"] for row in rows}):
+        rows += [{**about, **row} for row in found]
+        if given.json:
+            given.json.write_text(json.dumps(others + rows, indent=1, default=float))
     return rows
+
+
+def turns(
+    corpus: Corpus, n_bits: int, given: argparse.Namespace, known: set[str]
+) -> Iterator[Iterator[Record]]:
+    """Each method's rows in turn."""
+    images = given.what == "images"
+    if not images and "rows" not in known:
+        each = measure({"cosine": exact(corpus)}, {}, corpus)
+        yield ({"method": "rows", **row} for row in each)
+    for name in HASHES if images else (*HASHES, *QUANTISERS):
+        if name not in known and name in given.only:
+            yield rows_of_faiss(corpus, name, n_bits, given)
+    for seed in range(given.seeds):
+        yield rows_of_hasher(corpus, n_bits, seed, given)
 
 
 def parse() -> argparse.Namespace:
@@ -281,6 +288,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="files of vectors, or mnist, fashion_mnist")
     parser.add_argument("--what", choices=("vectors", "texts", "images"), default="vectors")
     parser.add_argument("--bits", type=int, nargs="+", default=[128])
+    parser.add_argument("--only", nargs="+", default=[*HASHES, *QUANTISERS], help="of FAISS")
     parser.add_argument("--seeds", type=int, default=1, help="hashers; 0 for FAISS alone")
     parser.add_argument("--options", type=json.loads, default={}, help="of SemanticHasher, JSON")
     parser.add_argument("--peers", metavar="PYTHON", default=str(PEERS))

@@ -1,11 +1,11 @@
 """FAISS's hashes and quantisers at a given number of bits, in the peers' environment.
 
-    python quantizers.py FOLDER N_BITS NAME,…
+    python quantizers.py FOLDER N_BITS NAME
 
-FOLDER holds base.npy and queries.npy, float32. For each name it writes NAME.npz: the bits of base
-and queries for a hash, the nearest rows of each query for a quantiser. The last line on standard
+FOLDER holds base.npy and queries.npy, float32. It writes found.npz there: the bits of base and
+queries for a hash, the nearest rows of each query for a quantiser. The last line on standard
 output is one JSON object: seconds of the processor to train and to encode the base, milliseconds
-per query, bytes per vector, bytes of the model; or why a name is left out.
+per query, bytes per vector, bytes of the model; or why the name is left out.
 
 RaBitQ keeps two numbers of 4 bytes with its bits, so that at the same bytes it has 64 bits less,
 one for each principal direction.
@@ -36,7 +36,6 @@ FACTORIES = {
     "LSQ": "LSQ{bytes}x8",
     "RaBitQ": "PCAR{rest},RaBitQ",
 }
-NAMES = (*TRANSFORMS, "LSH", *FACTORIES)
 
 
 def clock(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -113,18 +112,14 @@ def measure(name: str, base: np.ndarray, queries: np.ndarray, n_bits: int) -> Re
 
 
 def main() -> None:
-    folder, n_bits, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
+    folder, n_bits, name = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     base, queries = np.load(folder / "base.npy"), np.load(folder / "queries.npy")
     faiss.omp_set_num_threads(1)
-    told: dict[str, Record] = {}
-    for name in names:
-        record = measure(name, base, queries, n_bits)
-        arrays = {key: record.pop(key) for key in ("base", "queries", "rows") if key in record}
-        if arrays:
-            np.savez(folder / f"{name}.npz", **arrays)
-        told[name] = record
-        print(name, record, file=sys.stderr, flush=True)
-    print(json.dumps(told))
+    record = measure(name, base, queries, n_bits)
+    arrays = {key: record.pop(key) for key in ("base", "queries", "rows") if key in record}
+    if arrays:
+        np.savez(folder / "found.npz", **arrays)
+    print(json.dumps(record))
 
 
 if __name__ == "__main__":

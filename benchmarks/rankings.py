@@ -18,12 +18,12 @@ from isthmus.hashing.scan import hamming
 Floats = NDArray[np.float64]
 
 
-def expected_hits(distances: NDArray, relevant: NDArray[np.bool_], k: int) -> Floats:
+def expected_hits(distances: NDArray, relevant: NDArray, k: int) -> Floats:
     """How many of the nearest k rows are relevant, on average over the orders of equals.
 
     Args:
         distances: (m, n), smaller is nearer.
-        relevant: (m, n).
+        relevant: Whether each row is, or how likely it is, (m, n).
         k: At most n.
 
     Returns:
@@ -31,8 +31,16 @@ def expected_hits(distances: NDArray, relevant: NDArray[np.bool_], k: int) -> Fl
     """
     last = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
     nearer, equal = distances < last, distances == last
-    share = (equal & relevant).sum(1) / equal.sum(1)
-    return (nearer & relevant).sum(1) + (k - nearer.sum(1)) * share
+    share = (equal * relevant).sum(1) / equal.sum(1)
+    return (nearer * relevant).sum(1) + (k - nearer.sum(1)) * share
+
+
+def nearest_ten(distances: NDArray) -> NDArray[np.float32]:
+    """How likely each row is among the nearest 10 over the orders of equals, (m, n)."""
+    last = np.partition(distances, 9, axis=1)[:, 9:10]
+    nearer, equal = distances < last, distances == last
+    share = (10 - nearer.sum(1, keepdims=True)) / equal.sum(1, keepdims=True)
+    return (nearer + share * equal).astype(np.float32)
 
 
 def average_precision(counts: NDArray, hits: NDArray, most: int | None = None) -> Floats:

@@ -10,7 +10,7 @@ import pytest
 from isthmus.hashing.codes import as_words, pack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from rankings import average_precision, by_distance, expected_hits
+from rankings import average_precision, by_distance, expected_hits, nearest_ten
 
 K = [1, 2, 3, 5, 6]
 
@@ -61,3 +61,15 @@ def test_rows_are_counted_at_their_distances(rng):
         for d in range(20):
             assert counts[i, d] == (apart[i] == d).sum()
             assert hits[i, d] == ((apart[i] == d) & (labels == wanted[i])).sum()
+
+
+def test_ten_rows_are_nearest_and_equals_share_the_last_places(rng):
+    distances = rng.integers(0, 6, (30, 40))
+    likely = nearest_ten(distances)
+    np.testing.assert_allclose(likely.sum(1), 10, rtol=1e-6)
+    hits = expected_hits(distances, likely, 10)
+    np.testing.assert_allclose(hits, np.square(likely).sum(1), rtol=1e-5)
+    for row, each in zip(distances, likely, strict=True):
+        drawn = np.argsort(row + 1e-6 * rng.random((2000, 40)), axis=1)[:, :10]
+        share = np.bincount(drawn.ravel(), minlength=40) / 2000
+        assert (np.abs(share - each) <= 5 * np.sqrt(each * (1 - each) / 2000) + 1e-6).all()

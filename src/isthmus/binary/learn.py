@@ -49,8 +49,8 @@ class Rounds:
 
     @property
     def passes(self) -> int:
-        """Over the rows, in all."""
-        return (self.number + 1) * self.epochs
+        """Over the rows, in all; none without alternations."""
+        return (self.number + 1) * self.epochs if self.number else 0
 
 
 def log_odds(model: Model, z: Batch) -> Tensor:

@@ -25,6 +25,7 @@ from isthmus.binary import (
     with_codes,
 )
 from isthmus.binary import refine as refined
+from isthmus.corruptions import Corruption
 from isthmus.data import Matrix, as_matrix, check_finite, summarise
 from isthmus.encoders import BitEncoder, Encoder
 from isthmus.estimators import resolve
@@ -80,6 +81,9 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             divided by their length before anything else, where the likelihood is isotropic.
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
+        corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
+            `isthmus.Neighbours` codes keep what near rows have in common: for finding what is of
+            the same kind, in place of what is nearest.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
@@ -120,6 +124,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
+        corruption: str | Corruption | list[str | Corruption] | None = None,
         refine: str = "best",
         prior: float = 1.0,
         rounds: int = 5,
@@ -139,6 +144,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.metric = metric
         self.encoder = encoder
         self.balance = balance
+        self.corruption = corruption
         self.refine = refine
         self.prior = prior
         self.rounds = rounds
@@ -204,7 +210,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 self.history_,
                 shown.show,
             )
-            if ended:
+            if ended and rounds.passes:
                 follow(
                     with_codes(model, rows, plan, rounds, generator, shown.tick),
                     self.history_,
@@ -356,7 +362,6 @@ def _read(params: dict[str, Any]) -> tuple[Recipe, Plan, Rounds]:
             "n_components": n_bits,
             "network": "shortcut",
             "tied": False,
-            "corruption": None,
             "penalty": Balance(balance) if balance else None,
         }
     )
