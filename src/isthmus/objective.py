@@ -65,6 +65,11 @@ class Objective:
     corruptions: tuple[Corruption, ...] = ()
     penalties: tuple[Penalty, ...] = ()
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether each row is reconstructed to itself."""
+        return all(corruption.keeps_rows for corruption in self.corruptions)
+
     def in_units(self, unit: float) -> "Objective":
         """The same objective for data that are divided by ``unit``."""
         return Objective(
@@ -147,9 +152,8 @@ class Objective:
     def _aimed_at(self, model: Model, z: Batch, generator: torch.Generator) -> Batch:
         """The rows that are to be reconstructed: z, unless a corruption takes rows for others."""
         for corruption in self.corruptions:
-            rows = corruption.aims(model.enter(z), generator)
-            if rows is not None:
-                z = take(z, rows)
+            if not corruption.keeps_rows:
+                z = take(z, corruption.aims(model.enter(z), generator))
         return z
 
     def _seen(

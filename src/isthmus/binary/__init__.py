@@ -6,11 +6,13 @@
 | `flips` | better codes for given networks, by flipping bits |
 | `learn` | the alternation of flipping bits and learning from them |
 | `queries` | what each bit is worth to a real-valued query |
+| `coder` | all of these together, fitted |
 | `metrics` | how a query and a decoded row are compared |
 
 Codes are kept, and searched, by `isthmus.hashing`, which never imports torch.
 """
 
+from isthmus.binary.coder import Coder, make_coder, teach
 from isthmus.binary.flips import EFFORTS, Effort, curvature_of, energy, read_effort, refine
 from isthmus.binary.learn import (
     Rounds,
@@ -21,14 +23,16 @@ from isthmus.binary.learn import (
     with_codes,
 )
 from isthmus.binary.metrics import METRICS, Metric
-from isthmus.binary.queries import fit_weights
+from isthmus.binary.queries import Queries, fit_weights, new_queries
 from isthmus.binary.rotation import rotated_axes
 
 __all__ = [
     "EFFORTS",
     "METRICS",
+    "Coder",
     "Effort",
     "Metric",
+    "Queries",
     "Rounds",
     "begin_with_rotation",
     "curvature_of",
@@ -36,9 +40,12 @@ __all__ = [
     "energy",
     "fit_weights",
     "log_odds",
+    "make_coder",
+    "new_queries",
     "read_effort",
     "refine",
     "rotated_axes",
+    "teach",
     "thresholded",
     "with_codes",
 ]

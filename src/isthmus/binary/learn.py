@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from isthmus.binary.flips import EFFORTS, Effort, curvature_of, refine
+from isthmus.binary.flips import CURVATURE_ROWS, EFFORTS, Effort, curvature_of, refine
 from isthmus.binary.rotation import rotated_axes
 from isthmus.encoders import BitEncoder
 from isthmus.model import Model
@@ -141,22 +141,23 @@ def with_codes(
 
 
 @torch.no_grad()
-def encoded(model: Model, rows: RowsInMemory, effort: Effort, prior: float) -> Tensor:
-    """The codes of all rows, zeros and ones (n, k), as bool."""
-    codes = torch.empty(len(rows), model.shape.n_components, dtype=torch.bool)
-    curvature = _curvature(model, rows) if effort.steps else torch.empty(0)
-    for index in torch.arange(len(rows), device=model.device).split(BLOCK_ROWS):
-        z = rows.batch(index)
+def encoded(
+    model: Model, rows: RowsInMemory, effort: Effort, prior: float, chosen: Tensor | None = None
+) -> Tensor:
+    """The codes of these rows, or of all, as bool (n, k)."""
+    device = model.device
+    chosen = torch.arange(len(rows), device=device) if chosen is None else chosen
+    codes = torch.empty(len(chosen), model.shape.n_components, dtype=torch.bool)
+    curvature = torch.empty(0)
+    if effort.steps:
+        z = rows.batch(chosen[:: max(1, len(chosen) // CURVATURE_ROWS)])
+        curvature = curvature_of(model, z, thresholded(log_odds(model, z)))
+    for place in torch.arange(len(chosen), device=device).split(BLOCK_ROWS):
+        z = rows.batch(chosen[place])
         odds = log_odds(model, z)
         h = refine(model, z, thresholded(odds), prior * odds, curvature, effort)
-        codes[index.cpu()] = h.cpu() > 0.5
+        codes[place.cpu()] = h.cpu() > 0.5
     return codes
-
-
-def _curvature(model: Model, rows: RowsInMemory) -> Tensor:
-    spread = torch.linspace(0, len(rows) - 1, min(len(rows), 128), device=model.device).long()
-    z = rows.batch(spread)
-    return curvature_of(model, z, thresholded(log_odds(model, z)))
 
 
 def _one_pass(

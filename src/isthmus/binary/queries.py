@@ -1,27 +1,54 @@
 """Real-valued queries: how much each bit of a code is worth to a query.
 
-A decoder takes codes to rows, and rows are compared with a query by a metric. Both are nearly
-affine in the bits s_j = 2b_j − 1 of the code. With u(b) what the metric compares of the decoded
-row (its direction for the cosine, the row itself for the Euclidean distance) and the least squares
+A query q ranks codes by a number per bit, the largest a(q)′s first, with the signs s_j = 2b_j − 1
+of the bits. That is the order of Σ_j |a_j| [b_j ≠ (a_j > 0)], the smallest first: the distance of
+a real-valued query in `isthmus.hashing` (the asymmetric distance of Jégou et al., 2011, for bits).
+
+**Where a(q) begins.** Decoded rows are nearly affine in the bits. With u(b) what the metric
+compares of the decoded row (its direction for the cosine, the row itself for the Euclidean
+distance) and the least squares over the codes of many rows
 
     u(b) ≈ W s + c ,       ‖u(b)‖² ≈ v′s + e
 
-over the codes of many rows, the query q ranks codes b by
+the metric's score of the decoded row is nearly w(q)′s and a constant of the query:
 
-    cosine:     q′u(b) ≈ a′s + constant ,                  a = W′q
-    Euclidean:  2 q′u(b) − ‖u(b)‖² ≈ a′s + constant ,      a = 2 W′q − v
+    cosine:     q′u(b) ≈ w′s + … ,                    w(q) = W′q
+    Euclidean:  2 q′u(b) − ‖u(b)‖² ≈ w′s + … ,        w(q) = 2 W′q − v
 
-Ranking by a′s, the largest first, is ranking by Σ_j |a_j| [b_j ≠ (a_j > 0)], the smallest first:
-the distance of a real-valued query in `isthmus.hashing`. In the language of product quantisation
-it is the asymmetric distance (Jégou et al., 2011).
+**What is learned.** Least squares weigh all rows alike, but a query's order is decided among its
+neighbours, and there other bits count. So a network adds to w what brings the softmax of a′s
+over many rows nearest to that of the true scores,
+
+    min  E_q KL( softmax_i score(q, x_i) / τ  ‖  softmax_i a(q)′s_i ) ,
+         a(q) = w(q) / τ + network(q) ,
+
+where a training row is a query to all others but itself. τ is such that the softmax of the true
+scores has the perplexity of 50 rows among 2,048 (as van der Maaten and Hinton, 2008, set theirs).
 """
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from isthmus.binary.metrics import Metric
+from isthmus.model import Model
+from isthmus.networks import Shortcut
+from isthmus.numerics import bisect
+from isthmus.sparse import Batch, dense
+from isthmus.training import Plan, RowsInMemory
+from isthmus.training.optimizers import FusedAdamW, WarmUpAndCosine
 
 RIDGE = 1e-6
+CANDIDATES = 2048
+PERPLEXITY = 50
+TEMPERATURE_ROWS = 256
+PASSES = 4
+LEAST_STEPS = 50
+HIDDEN = 1024
+LARGEST_LOG = 60.0
 
 
 class Regression:
@@ -66,3 +93,139 @@ def fit_weights(blocks: Iterable[tuple[Tensor, Tensor]], n_bits: int, n_features
         norms = decoded.square().sum(1, keepdim=True)
         regression.add(h, torch.cat([decoded, norms], 1))
     return regression.weights()[:-1]
+
+
+@dataclass(frozen=True)
+class Base:
+    """Rows that can be found, and queries made of them.
+
+    Attributes:
+        model: Scales the rows.
+        rows: Rows, among others.
+        chosen: Which of them these are, (n,).
+        codes: Their codes, bool (n, k).
+        metric: What near means.
+    """
+
+    model: Model
+    rows: RowsInMemory
+    chosen: Tensor
+    codes: Tensor
+    metric: Metric
+
+    def batch(self, places: Tensor) -> Batch:
+        """Scaled rows."""
+        return self.rows.batch(self.chosen[places])
+
+    def true(self, z: Batch) -> Tensor:
+        """Rows in the user's units, (n, d)."""
+        found: Tensor = self.model.unscaled(dense(z)).float()
+        return found
+
+
+class Queries(nn.Module):
+    """From scaled rows to what each bit is worth to them.
+
+    Args:
+        weights: From `fit_weights`, (k, d + 1).
+        network: Adds to what the weights say, (n, d') to (n, k).
+        temperature: τ.
+    """
+
+    weights: Tensor
+    temperature: Tensor
+
+    def __init__(self, weights: Tensor, network: Shortcut, temperature: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.register_buffer("temperature", torch.tensor(temperature))
+        self.network = network
+
+    def forward(self, model: Model, metric: Metric, z: Batch) -> Tensor:
+        """a(q) in units of 1/τ, (n, k), for scaled rows (n, d)."""
+        true = model.unscaled(dense(z)).float()
+        found: Tensor = metric.bit_weights(true, self.weights) / self.temperature
+        added: Tensor = self.network(model.enter(z))
+        return found + added
+
+
+def new_queries(
+    model: Model, weights: Tensor, temperature: float, generator: torch.Generator
+) -> Queries:
+    """Queries that have learned nothing beyond the least squares.
+
+    Args:
+        model: What they are asked of.
+        weights: From `fit_weights`.
+        temperature: τ.
+        generator: Source of the initial weights.
+    """
+    k = model.shape.n_components
+    network = Shortcut([model.n_entered, HIDDEN, k], "gelu", generator)
+    network.begin_at(torch.zeros(k))
+    return Queries(weights, network, temperature).to(model.device)
+
+
+def temperature_of(base: Base, generator: torch.Generator) -> float:
+    """τ at which the softmax of a row's scores has a perplexity of 50 among 2,048 rows.
+
+    Among fewer rows it is the same share of them, 2 at least. The entropy is averaged over rows.
+    """
+    device = base.model.device
+    order = torch.randperm(len(base.chosen), generator=generator, device=device)
+    few = order[:TEMPERATURE_ROWS]
+    some = order[:CANDIDATES]
+    scores = _scores(base, base.batch(few), few, some).double()
+    spread = float(scores[scores.isfinite()].std()) if scores.isfinite().sum() > 1 else 0.0
+    if not spread > 0:
+        return 1.0
+    wanted = math.log(max(2.0, PERPLEXITY * len(some) / CANDIDATES))
+
+    def excess(log_tau: Tensor) -> Tensor:
+        share = torch.softmax(scores / log_tau.exp(), 1)
+        entropy: Tensor = torch.special.entr(share).sum(1).mean()
+        return wanted - entropy
+
+    ends = torch.tensor([1e-4, 1e4], dtype=torch.float64) * spread
+    return float(bisect(excess, ends[0].log(), ends[1].log()).exp())
+
+
+def learn_queries(base: Base, queries: Queries, plan: Plan, generator: torch.Generator) -> None:
+    """Fit the network.
+
+    Args:
+        base: The rows.
+        queries: Its network's weights change.
+        plan: Batch size and learning rate.
+        generator: Source of the order and of the candidates.
+    """
+    n, device = len(base.chosen), base.model.device
+    if n < 3:
+        return
+    size = min(plan.batch_size // 2 or 1, n)
+    n_steps = max(LEAST_STEPS, PASSES * -(-n // size))
+    schedule = WarmUpAndCosine.over(n_steps)
+    parameters = list(queries.network.parameters())
+    rate = plan.learning_rate / 3
+    optimizer = FusedAdamW([{"params": parameters, "lr": rate, "weight_decay": 0.01}])
+    for step in range(n_steps):
+        asked = torch.randint(n, (size,), generator=generator, device=device)
+        some = torch.randint(n, (min(n, CANDIDATES),), generator=generator, device=device)
+        z = base.batch(asked)
+        share = torch.softmax(_scores(base, z, asked, some) / queries.temperature, 1)
+        signs = 2.0 * base.codes[some.cpu()].to(device, torch.float32) - 1
+        itself = asked.unsqueeze(1) == some
+        found = (queries(base.model, base.metric, z) @ signs.T).masked_fill(itself, -torch.inf)
+        loss = -(share * found.log_softmax(1).masked_fill(itself, 0.0)).sum(1).mean()
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = rate * schedule(step)
+        optimizer.step()
+
+
+@torch.no_grad()
+def _scores(base: Base, z: Batch, asked: Tensor, some: Tensor) -> Tensor:
+    """Of the rows ``some`` for queries z, which are the rows ``asked``; −∞ of each for itself."""
+    scores = base.metric.scores(base.true(z), base.true(base.batch(some)))
+    return scores.masked_fill(asked.unsqueeze(1) == some, -torch.inf)

@@ -54,14 +54,19 @@ class Corruption(ABC):
         """How likely the model's own chain goes one more step from x before x̃ is drawn."""
         return 0.0
 
-    def aims(self, x: Batch, generator: torch.Generator) -> Tensor | None:
-        """Which row of the batch is reconstructed in place of each, (n,); None for itself.
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the row that is reconstructed is the one that was corrupted."""
+        return True
+
+    def aims(self, x: Batch, generator: torch.Generator) -> Tensor:
+        """Which row of the batch is reconstructed in place of each, (n,).
 
         Args:
             x: The batch as the encoder sees it, uncorrupted, (n, d·width).
             generator: Source of all randomness, on the device of x.
         """
-        return None
+        return torch.arange(len(x), device=x.device)
 
     @abstractmethod
     def in_units(self, unit: float) -> "Corruption":

@@ -106,6 +106,11 @@ class Neighbours(Corruption):
         """A copy of the cells."""
         return cells.values.clone()
 
+    @property
+    def keeps_rows(self) -> bool:
+        """No."""
+        return False
+
     @torch.no_grad()
     def aims(self, x: Batch, generator: torch.Generator) -> Tensor:
         """Where each row's walk ends, (n,)."""

@@ -9,26 +9,21 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import Tensor
 
-from isthmus._errors import InvalidDataError, InvalidParameterError, NotFittedError
+from isthmus._errors import InvalidDataError, NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.binary import (
     EFFORTS,
-    METRICS,
+    Coder,
     Metric,
-    Rounds,
     begin_with_rotation,
-    curvature_of,
-    fit_weights,
-    log_odds,
+    make_coder,
     read_effort,
-    thresholded,
+    teach,
     with_codes,
 )
-from isthmus.binary import refine as refined
 from isthmus.corruptions import Corruption
-from isthmus.data import Matrix, as_matrix, check_finite, summarise
-from isthmus.encoders import BitEncoder, Encoder
-from isthmus.estimators import resolve
+from isthmus.data import Matrix, as_matrix, check_finite
+from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
     common_unit,
     remember_columns,
@@ -39,19 +34,24 @@ from isthmus.estimators.apply import (
 )
 from isthmus.estimators.construct import begin
 from isthmus.estimators.directions import directions
+from isthmus.estimators.hasher_parts import (
+    HasherParts,
+    likelihood_for,
+    of_directions,
+    plan_for,
+    read_parts,
+    some_rows,
+)
 from isthmus.estimators.learn import follow, report
 from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import Recipe, whole
 from isthmus.hashing import pack, unpack
-from isthmus.hashing.codes import check_n_bits
-from isthmus.likelihoods import LIKELIHOODS, Gaussian, Likelihood, Multinomial
+from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
-from isthmus.penalties import Balance
 from isthmus.saving import digest
-from isthmus.training import Epoch, Plan, RowsInMemory, find_device, make_rows, train
+from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
 
-TRAINING_ROWS = 1 << 18
-WEIGHT_ROWS = 32768
+REPORT_ROWS = 1024
+BUILT = ("n_bits", "hidden", "decoder_hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
 
@@ -88,7 +88,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
-        batch_size: Rows per step.
+        batch_size: Rows per step at most; fewer where a pass would have fewer than 32 steps.
         learning_rate: The highest rate; it warms up and decays in each round.
         device: ``"auto"``, or a torch device.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the networks in training.
@@ -176,76 +176,62 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             SupportError: A value that the likelihood can't have.
             InvalidParameterError: A parameter outside its range.
         """
-        params = self.get_params(deep=False)
-        recipe, plan, rounds = _read(params)
-        metric = METRICS.resolve(self.metric)
-        read_effort("refine", self.refine)
+        parts = read_parts(self.get_params(deep=False))
         require_in_memory(X, "give an array of as many rows as fit in memory")
         given = as_matrix(X)
         check_finite(given)
         remember_columns(self, X, given, None)
         self.row_shape_, self._pixel_divisor = given.row_shape, 1.0
         seed = draw_seed(self.random_state)
-        likelihood = _likelihood_for(self.likelihood, given)
-        matrix = _some_rows(given, seed)
-        if _turned(likelihood, metric):
+        likelihood = likelihood_for(self.likelihood, given)
+        matrix = some_rows(given, seed)
+        if of_directions(likelihood, parts.metric):
             matrix = directions(matrix)
-        begun = begin(recipe, likelihood, matrix, seed, find_device(self.device))
+        begun = begin(parts.recipe, likelihood, matrix, seed, find_device(self.device))
         say(self.verbose)(f"likelihood: {begun.model.likelihood!r}")
         self._pixel_divisor = begun.divisor
-        self._receive(begun.model, recipe, metric)
+        self._receive(begun.model, parts)
         self.history_: list[Epoch] = []
         rows = make_rows(begun.matrix, np.arange(len(begun.matrix)), self.model_)
-        self._learn(rows, plan, rounds, seed)
+        self._learn(rows, seed)
         return self
 
-    def _learn(self, rows: RowsInMemory, plan: Plan, rounds: Rounds, seed: int) -> None:
+    def _learn(self, rows: RowsInMemory, seed: int) -> None:
+        plan, rounds = plan_for(self._parts.plan, len(rows)), self._parts.rounds
         model, generator = self.model_, make_generator(seed, self.model_.device)
-        begin_with_rotation(model, rows, generator)
-        objective = self._recipe.objective.in_units(common_unit(model))
+        objective = self._parts.recipe.objective.in_units(common_unit(model))
+        if objective.keeps_rows:  # axes of all that varies are no start for what is common
+            begin_with_rotation(model, rows, generator)
         warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            ended = follow(
-                train(model, objective, rows, warm_up, generator, None, shown.tick),
-                self.history_,
-                shown.show,
-            )
-            if ended and rounds.passes:
-                follow(
-                    with_codes(model, rows, plan, rounds, generator, shown.tick),
-                    self.history_,
-                    shown.show,
-                )
-        self._conclude(rows)
-
-    def _conclude(self, rows: RowsInMemory) -> None:
-        """What follows from the networks: curvature, weights of the bits, figures."""
-        model = self.model_
+            by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)
+            ended = follow(by_gradient, self.history_, shown.show)
+            if ended and rounds.number:
+                by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick)
+                ended = follow(by_turns, self.history_, shown.show)
+        chosen = rows.batch(torch.arange(min(len(rows), REPORT_ROWS), device=model.device))
         with torch.no_grad():
-            spread = torch.linspace(0, len(rows) - 1, min(len(rows), WEIGHT_ROWS)).long()
-            chosen = rows.batch(spread[:1024].to(model.device))
-            eta = model.encode(model.enter(chosen))
-            self.code_report_ = report(model, eta, say(self.verbose))
-            self._curvature = curvature_of(model, chosen, thresholded(log_odds(model, chosen)))
-            self._weights = fit_weights(
-                (
-                    self._compared(rows.batch(index.to(model.device)))
-                    for index in spread.split(4096)
-                ),
-                model.shape.n_components,
-                model.shape.n_features,
-            ).to(model.device)
-        self.fingerprint_ = digest({}, {**model.state_dict(), "weights": self._weights})
+            self.code_report_ = report(model, model.encode(model.enter(chosen)), say(self.verbose))
+        # at once something that can be used, whatever is broken off from here on
+        what = (model, rows, self._parts.metric, rounds.prior)
+        self._take(make_coder(*what, EFFORTS["none"], generator)[0])
+        if ended:
+            coder, base = make_coder(*what, EFFORTS[self.refine], generator)
+            teach(coder, base, plan, generator)
+            self._take(coder)
 
-    def _compared(self, z: Any) -> tuple[Tensor, Tensor]:
-        h = self._codes_of(z, self.refine)
-        return h, self._metric.compared(self.model_.mean(h).float())
+    def _take(self, coder: Coder) -> None:
+        self._coder = coder
+        state = {**coder.model.state_dict(), **coder.state()}
+        card = {"prior": coder.prior}
+        self.fingerprint_ = digest(card, {name: t.cpu() for name, t in state.items()})
 
-    def _receive(self, model: Model, recipe: Recipe, metric: Metric) -> None:
+    def _receive(self, model: Model, parts: HasherParts) -> None:
         self.model_ = model
         self.likelihood_ = model.likelihood
         self.schema_ = None
-        self._recipe, self._metric = recipe, metric
+        self._parts = parts
+        self._built = {name: getattr(self, name) for name in BUILT}
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property
@@ -263,27 +249,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """The code of each row, bit by bit, (n, n_bits)."""
         effort = self.refine if refine is None else refine
         read_effort("refine", effort)
-        found = self._to_rows(X, lambda model, z: self._codes_of(z.float(), effort))
+        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), EFFORTS[effort]))
         return np.asarray(found > 0.5)
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
         """What each bit is worth to each row as a query, (n, n_bits)."""
-        return np.asarray(
-            self._to_rows(
-                X,
-                lambda model, z: self._metric.bit_weights(
-                    model.unscaled(z).float(), self._weights
-                ),
-            )
-        )
-
-    def _codes_of(self, z: Any, effort: str) -> Tensor:
-        model = self.model_
-        odds = log_odds(model, z)
-        h = thresholded(odds)
-        if not EFFORTS[effort].steps:
-            return h
-        return refined(model, z, h, self.prior * odds, self._curvature, EFFORTS[effort])
+        found = self._to_rows(X, lambda model, z: self._coder.asked(z.float()))
+        return np.asarray(found, np.float32)
 
     # ---- and back ---------------------------------------------------------------------------
 
@@ -300,7 +272,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         rows = self._prepared(X)
         q = torch.from_numpy(rows.rows(0, len(rows), np.float32)).to(self.model_.device)
         if table.ndim == 2:
-            found = self._metric.scores(q, torch.from_numpy(self.decode(table)))
+            found = self._parts.metric.scores(q, torch.from_numpy(self.decode(table)))
             return np.asarray(found.numpy())
         if table.ndim != 3 or len(table) != len(q):
             raise InvalidDataError(
@@ -310,7 +282,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         scores = np.empty(table.shape[:2], np.float32)
         for i in range(len(q)):
             decoded = torch.from_numpy(self.decode(table[i]))
-            scores[i] = self._metric.scores(q[i : i + 1].cpu(), decoded).numpy()[0]
+            scores[i] = self._parts.metric.scores(q[i : i + 1].cpu(), decoded).numpy()[0]
         return scores
 
     # ---- likelihood -------------------------------------------------------------------------
@@ -319,7 +291,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """log p(x | code)."""
 
         def scored(model: Model, z: Tensor) -> Tensor:
-            return -model.nll(z.float(), self._codes_of(z.float(), self.refine))
+            return -model.nll(z.float(), self._coder.codes(z.float(), EFFORTS[self.refine]))
 
         return np.asarray(self._to_rows(X, scored, far_is_possible=True))
 
@@ -338,7 +310,9 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _prepared(self, X: ArrayLike) -> Matrix:
         self._require_fitted()
         matrix = rows_to_read(self, X)
-        return directions(matrix) if _turned(self.likelihood_, self._metric) else matrix
+        return (
+            directions(matrix) if of_directions(self.likelihood_, self._parts.metric) else matrix
+        )
 
     def _to_rows(self, X: ArrayLike, function: Any, *, far_is_possible: bool = False) -> Any:
         matrix = self._prepared(X)
@@ -350,55 +324,3 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _read(params: dict[str, Any]) -> tuple[Recipe, Plan, Rounds]:
-    """What the parameters mean."""
-    n_bits = check_n_bits(params["n_bits"])
-    balance = params["balance"]
-    recipe = resolve.read_recipe(
-        {
-            **params,
-            "n_components": n_bits,
-            "network": "shortcut",
-            "tied": False,
-            "penalty": Balance(balance) if balance else None,
-        }
-    )
-    if not isinstance(recipe.encoder, BitEncoder):
-        raise InvalidParameterError(
-            f"encoder must give bits: 'noisy_sigmoid' or 'bernoulli'; got {params['encoder']!r}."
-        )
-    up = tuple(whole("decoder_hidden", width, 1) for width in params["decoder_hidden"])
-    plan = resolve.read_plan({**params, "optimizer": "adamw", "patience": 1})
-    n_rounds = whole("rounds", params["rounds"], 0)
-    prior = params["prior"]
-    passes = max(1, round(0.8 * plan.max_epochs / (n_rounds + 1)))
-    rounds = Rounds(n_rounds, passes, float(prior))
-    return replace(recipe, decoder_hidden=up), plan, rounds
-
-
-def _likelihood_for(given: Any, matrix: Matrix) -> Likelihood:
-    """p(x | code): ``"auto"`` takes sparse rows for documents, others for points in space."""
-    if not (isinstance(given, str) and given == "auto"):
-        return LIKELIHOODS.resolve(given)
-    if not matrix.is_sparse:
-        return Gaussian("shared")
-    summary = summarise(matrix)
-    if not summary.non_negative:
-        return Gaussian("shared")
-    return Multinomial(weighted=not summary.integral)
-
-
-def _turned(likelihood: Likelihood, metric: Metric) -> bool:
-    """Whether rows are divided by their length: where that keeps what the likelihood is of."""
-    weighted = isinstance(likelihood, Multinomial) and likelihood.weighted
-    return metric.of_directions and (weighted or likelihood.traits.scaling == "common")
-
-
-def _some_rows(matrix: Matrix, seed: int) -> Matrix:
-    if len(matrix) <= TRAINING_ROWS:
-        return matrix
-    chosen = np.random.default_rng(seed).choice(len(matrix), TRAINING_ROWS, replace=False)
-    chosen.sort()
-    return replace(matrix, values=matrix.values[chosen])
