@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 N_QUERIES = 1000
-N_WORDS, N_TOPICS = 10_000, 512
+N_WORDS, N_TOPICS = 10_000, 256
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Corpus:
     """Rows to search in and rows to search with.
 
     Attributes:
-        base: What a hasher is given, (n, d), an array or CSR.
+        base: Rows as they are compared exactly, (n, d), an array or CSR.
         queries: (m, d).
-        base_vectors: The same as dense vectors for hashes that know no other, (n, d').
+        base_vectors: The same as dense vectors, which are hashed, (n, d').
         query_vectors: (m, d').
         base_labels: (n,), for measuring only; empty where neighbours are the truth.
         query_labels: (m,).

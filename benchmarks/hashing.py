@@ -39,6 +39,18 @@ HERE = Path(__file__).parent
 PEERS = HERE.parent / ".peers" / "bin" / "python"
 HASHES, QUANTISERS = ("sign", "PCA-sign", "ITQ", "LSH"), ("PQ", "OPQ", "RQ", "LSQ", "RaBitQ")
 BLOCK = 256
+# for what is of the same kind, in place of what is nearest
+KINDS = {
+    "corruption": isthmus.Neighbours(5, steps=2),
+    "encoder": isthmus.NoisySigmoid(8.0, grow=True),
+    "balance": 0.1,
+    "hidden": (512,),
+    "decoder_hidden": (),
+    "rounds": 0,
+    "refine": "none",
+    "batch_size": 1024,
+    "max_epochs": 30,
+}
 AMONG = 500  # by bits, before TF-IDF ranks them again
 
 Record = dict[str, Any]
@@ -68,8 +80,8 @@ def ways_of_faiss(record: Record, n: int, n_bits: int) -> dict[str, Way]:
 def learn(corpus: Corpus, n_bits: int, seed: int, options: Record) -> tuple[Any, Record]:
     """A hasher of the base, its codes, and what that took."""
     hasher = isthmus.SemanticHasher(n_bits, random_state=seed, **options)
-    _, training = clock(lambda: hasher.fit(corpus.base))
-    codes, encoding = clock(lambda: hasher.transform(corpus.base))
+    _, training = clock(lambda: hasher.fit(corpus.base_vectors))
+    codes, encoding = clock(lambda: hasher.transform(corpus.base_vectors))
     model_bytes = sum(each.nbytes for each in hasher.model_.state_dict().values())
     return hasher, {
         "base": codes,
@@ -82,7 +94,7 @@ def learn(corpus: Corpus, n_bits: int, seed: int, options: Record) -> tuple[Any,
 
 def ways_of_hasher(hasher: Any, codes: NDArray[np.uint8], corpus: Corpus) -> dict[str, Way]:
     """Hamming, asymmetric, decoded short list and, of vectors, decoded scan."""
-    n_bits, queries = hasher.n_bits, corpus.queries
+    n_bits, queries = hasher.n_bits, corpus.query_vectors
     hamming = by_bits(codes, hasher.transform(queries), n_bits)
     weighted = by_weights(codes, hasher.query(queries), n_bits)
     ways = {
@@ -184,13 +196,22 @@ def costs_of(record: Record) -> Record:
     return {key: value for key, value in record.items() if not isinstance(value, np.ndarray)}
 
 
+def options_of(given: argparse.Namespace) -> Record:
+    """Of SemanticHasher: its defaults for vectors, bits for kinds otherwise."""
+    kinds: Record = {} if given.what == "vectors" else KINDS
+    if given.what == "images":
+        near = isthmus.Neighbours(5, steps=2, metric="euclidean")
+        kinds = {**kinds, "corruption": near, "metric": "euclidean", "balance": 0.5}
+    return {**kinds, **given.options}
+
+
 def rows_of_hasher(
     corpus: Corpus, n_bits: int, seed: int, given: argparse.Namespace
 ) -> Iterator[Record]:
-    hasher, record = learn(corpus, n_bits, seed, given.options)
+    hasher, record = learn(corpus, n_bits, seed, options_of(given))
     what = {"method": "learned", "seed": seed}
     if given.what == "images":
-        asked = hasher.transform(corpus.queries)
+        asked = hasher.transform(corpus.query_vectors)
         found = mean_average_precision(record["base"], asked, corpus, n_bits)
         yield {**what, "asked": "Hamming", **found, **costs_of(record)}
         return

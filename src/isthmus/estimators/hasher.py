@@ -88,7 +88,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
-        batch_size: Rows per step at most; fewer where a pass would have fewer than 32 steps.
+        batch_size: Rows per step at most; fewer where a pass would have fewer than 32
+            steps, unless neighbours are looked for among them.
         learning_rate: The highest rate; it warms up and decays in each round.
         device: ``"auto"``, or a torch device.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the networks in training.
@@ -197,10 +198,13 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _learn(self, rows: RowsInMemory, seed: int) -> None:
-        plan, rounds = plan_for(self._parts.plan, len(rows)), self._parts.rounds
+        rounds = self._parts.rounds
         model, generator = self.model_, make_generator(seed, self.model_.device)
         objective = self._parts.recipe.objective.in_units(common_unit(model))
-        if objective.keeps_rows:  # axes of all that varies are no start for what is common
+        plan = self._parts.plan
+        if objective.keeps_rows:
+            plan = plan_for(plan, len(rows))
+            # axes of all that varies are no start for what rows have in common
             begin_with_rotation(model, rows, generator)
         warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
