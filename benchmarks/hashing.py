@@ -41,7 +41,7 @@ HASHES, QUANTISERS = ("sign", "PCA-sign", "ITQ", "LSH"), ("PQ", "OPQ", "RQ", "LS
 BLOCK = 256
 # for what is of the same kind, in place of what is nearest
 KINDS = {
-    "corruption": isthmus.Neighbours(5, steps=2),
+    "corruption": isthmus.NeighbourWalk(5, steps=2),
     "encoder": isthmus.NoisySigmoid(8.0, grow=True),
     "balance": 0.1,
     "hidden": (512,),
@@ -200,7 +200,7 @@ def options_of(given: argparse.Namespace) -> Record:
     """Of SemanticHasher: its defaults for vectors, bits for kinds otherwise."""
     kinds: Record = {} if given.what == "vectors" else KINDS
     if given.what == "images":
-        near = isthmus.Neighbours(5, steps=2, metric="euclidean")
+        near = isthmus.NeighbourWalk(5, steps=2, metric="euclidean")
         kinds = {**kinds, "corruption": near, "metric": "euclidean", "balance": 0.5}
     return {**kinds, **given.options}
 

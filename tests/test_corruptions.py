@@ -7,7 +7,7 @@ from isthmus import (
     GaussianNoise,
     InvalidParameterError,
     Masking,
-    Neighbours,
+    NeighbourWalk,
     SaltAndPepper,
     Swap,
     Walkback,
@@ -28,15 +28,15 @@ def generator(seed: int = 1) -> torch.Generator:
 
 
 # walks are made by the objective; what is drawn there is tested there
-DIRECT = [name for name in CORRUPTIONS if name not in ("neighbours", "walkback")]
+DIRECT = [name for name in CORRUPTIONS if name not in ("neighbour_walk", "walkback")]
 
 
 def test_walks_leave_a_batch_as_it_is():
-    assert torch.equal(Neighbours()(rows(), 1, generator()), rows())
-    assert torch.equal(Neighbours().of_cells(cells(), generator()).isnan(), cells().values.isnan())
+    assert torch.equal(NeighbourWalk()(rows(), 1, generator()), rows())
+    assert torch.equal(NeighbourWalk().of_cells(cells(), generator()).isnan(), cells().values.isnan())
     sparse = SparseBatch.of(rows())
-    assert corrupt((Neighbours(), Walkback()), sparse, 1, generator()) is sparse
-    assert Neighbours(3).in_units(2.0) == Neighbours(3)
+    assert corrupt((NeighbourWalk(), Walkback()), sparse, 1, generator()) is sparse
+    assert NeighbourWalk(3).in_units(2.0) == NeighbourWalk(3)
     assert [name for name in CORRUPTIONS if CORRUPTIONS[name].going_on()] == ["walkback"]
     x = rows()
     for copy in (Walkback()(x, 1, generator()), Walkback().of_cells(cells(), generator())):

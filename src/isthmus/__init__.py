@@ -33,7 +33,7 @@ _HOMES = {
     "isthmus.corruptions": (
         "GaussianNoise",
         "Masking",
-        "Neighbours",
+        "NeighbourWalk",
         "SaltAndPepper",
         "Swap",
         "Walkback",
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from isthmus.corruptions import (
         GaussianNoise,
         Masking,
-        Neighbours,
+        NeighbourWalk,
         SaltAndPepper,
         Swap,
         Walkback,
@@ -120,7 +120,7 @@ __all__ = [
     "Masking",
     "Multinomial",
     "NegativeBinomial",
-    "Neighbours",
+    "NeighbourWalk",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from isthmus import Neighbours, NoisySigmoid, SemanticHasher
+from isthmus import NeighbourWalk, NoisySigmoid, SemanticHasher
 
 PARTS = {"encoder": NoisySigmoid(8.0, grow=True), "hidden": (128,), "decoder_hidden": ()}
 PARTS |= {"rounds": 0, "refine": "none", "metric": "euclidean", "max_epochs": 60}
@@ -20,7 +20,7 @@ def same_class(corruption) -> float:
 
 
 def test_what_near_rows_have_in_common_is_their_kind():
-    plain, common = same_class(None), same_class(Neighbours(5))
+    plain, common = same_class(None), same_class(NeighbourWalk(5))
     # 142 of 1,400 are of a class: no more than that by chance
     assert common > plain + 0.05
     assert common > 0.65

@@ -9,7 +9,7 @@ is masked becomes a missing one, which the encoder is told, and noise is for rea
 
 Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
 between rows keeps each column's marginal distribution exactly. Walkback (Bengio et al., 2013)
-sends x along the model's own chain first. Neighbours takes a whole row for another one near it.
+sends x along the model's own chain first. NeighbourWalk takes a whole row for another one near it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from torch import Tensor
 from isthmus._registry import Registry
 from isthmus.corruptions._corruption import Cells, Corruption
 from isthmus.corruptions.noise import GaussianNoise, Masking, SaltAndPepper, Swap
-from isthmus.corruptions.walks import Neighbours, Walkback
+from isthmus.corruptions.walks import NeighbourWalk, Walkback
 from isthmus.sparse import Batch, SparseBatch
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "Corruption",
     "GaussianNoise",
     "Masking",
-    "Neighbours",
+    "NeighbourWalk",
     "SaltAndPepper",
     "Swap",
     "Walkback",
@@ -44,7 +44,7 @@ CORRUPTIONS: Registry[Corruption] = Registry(
     {
         "gaussian_noise": GaussianNoise,
         "masking": Masking,
-        "neighbours": Neighbours,
+        "neighbour_walk": NeighbourWalk,
         "salt_and_pepper": SaltAndPepper,
         "swap": Swap,
         "walkback": Walkback,

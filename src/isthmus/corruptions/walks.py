@@ -57,7 +57,7 @@ class Walkback(Corruption):
 
 
 @dataclass(frozen=True)
-class Neighbours(Corruption):
+class NeighbourWalk(Corruption):
     """x̃ is another row, from which a random walk along nearest rows leads to x.
 
     What the encoder sees is reconstructed to a row near it, so that the code keeps what near rows
@@ -87,11 +87,11 @@ class Neighbours(Corruption):
             value = getattr(self, name)
             if not (is_whole(value) and value >= least):
                 raise InvalidParameterError(
-                    f"Neighbours' {name} must be a whole number, {least} or more; got {value!r}."
+                    f"NeighbourWalk's {name} must be a whole number, {least} or more; got {value!r}."
                 )
         if self.metric not in ("cosine", "euclidean"):
             raise InvalidParameterError(
-                f"Neighbours' metric must be 'cosine' or 'euclidean'; got {self.metric!r}."
+                f"NeighbourWalk's metric must be 'cosine' or 'euclidean'; got {self.metric!r}."
             )
 
     def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:

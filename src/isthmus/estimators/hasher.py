@@ -82,7 +82,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
         corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
-            `isthmus.Neighbours` codes keep what near rows have in common: for finding what is of
+            `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is of
             the same kind, in place of what is nearest.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus import Gaussian, InvalidParameterError, Neighbours, Poisson
+from isthmus import Gaussian, InvalidParameterError, NeighbourWalk, Poisson
 from isthmus.objective import Objective
 from isthmus.sparse import SparseBatch, take
 from tests.likelihoods.cases import draw_data
@@ -24,7 +24,7 @@ def some(n: int = N) -> torch.Tensor:
     return x * (torch.rand(n, D, generator=generator(2)) < 0.7)
 
 
-def transitions(part: Neighbours, x: torch.Tensor) -> np.ndarray:
+def transitions(part: NeighbourWalk, x: torch.Tensor) -> np.ndarray:
     """The walk's matrix by scikit-learn's neighbours, (n, n)."""
     n = len(x)
     found = NearestNeighbors(n_neighbors=part.n_neighbors, metric=part.metric).fit(x.numpy())
@@ -38,7 +38,7 @@ def transitions(part: Neighbours, x: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("make", [lambda x: x, SparseBatch.of], ids=["dense", "sparse"])
 def test_near_rows_are_those_of_scikit_learn(metric, make):
     x = some(40)
-    near = Neighbours(4, metric=metric).near(make(x))
+    near = NeighbourWalk(4, metric=metric).near(make(x))
     truth = NearestNeighbors(n_neighbors=4, metric=metric).fit(x.numpy())
     assert torch.equal(near[:, 0], torch.arange(40))
     assert np.array_equal(
@@ -48,7 +48,7 @@ def test_near_rows_are_those_of_scikit_learn(metric, make):
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_walks_end_where_the_powers_of_their_matrix_say(steps):
-    part, x, n_draws = Neighbours(K, steps), some(), 2000
+    part, x, n_draws = NeighbourWalk(K, steps), some(), 2000
     truth, source = transitions(part, x), generator()
     ends = torch.stack([part.aims(x, source) for _ in range(n_draws)])
     share = np.stack([(ends == j).double().mean(0).numpy() for j in range(N)], axis=1)
@@ -61,7 +61,7 @@ def test_the_objective_is_the_mean_over_the_ends(member):
     """Σ_j P_ij [−log p(x_j | f(x_i))], whether terms are summed or descended on."""
     z = draw_data(member, N, D, seed=4)
     model = wake(make_model(z.float(), member, n_components=2), size=0.2)
-    part, n_draws = Neighbours(K, 2, "euclidean"), 300
+    part, n_draws = NeighbourWalk(K, 2, "euclidean"), 300
     with torch.no_grad():
         truth_of = torch.stack([model.nll(row.expand(N, D), model.encode(model.enter(z)))
                                 for row in z], dim=1)  # fmt: skip
@@ -77,7 +77,7 @@ def test_the_objective_is_the_mean_over_the_ends(member):
 def test_gradients_are_those_of_the_rows_that_are_aimed_at():
     z = draw_data(Gaussian("shared"), N, D, seed=4)
     model = wake(make_model(z.float(), Gaussian("shared"), n_components=2), size=0.2)
-    part = Neighbours(K)
+    part = NeighbourWalk(K)
     ends = part.aims(model.enter(z), generator(5))
     assert not torch.equal(ends, torch.arange(N))
     model.zero_grad()
@@ -93,13 +93,13 @@ def test_rows_of_nothing_and_rows_alone_stay_where_they_are():
     x[3] = 0
     x[5], x[:5, 0], x[6:, 0] = 0, 0, 0
     x[5, 0] = 1  # has no word in common with any other
-    ends = torch.stack([Neighbours(K, 4).aims(SparseBatch.of(x), generator(s)) for s in range(50)])
+    ends = torch.stack([NeighbourWalk(K, 4).aims(SparseBatch.of(x), generator(s)) for s in range(50)])
     for row in (3, 5):
         assert (ends[:, row] == row).all()
         others = torch.arange(N) != row
         assert (ends[:, others] != row).all()
-    assert Neighbours().aims(x[:1], generator()).tolist() == [0]
-    assert set(Neighbours(100, 1).aims(x[:2], generator()).tolist()) <= {0, 1}
+    assert NeighbourWalk().aims(x[:1], generator()).tolist() == [0]
+    assert set(NeighbourWalk(100, 1).aims(x[:2], generator()).tolist()) <= {0, 1}
 
 
 def test_rows_of_a_sparse_batch_are_taken_in_any_order():
@@ -114,5 +114,5 @@ def test_rows_of_a_sparse_batch_are_taken_in_any_order():
     [("n_neighbors", 0), ("n_neighbors", 1.5), ("steps", -1), ("steps", True), ("metric", "l1")],
 )
 def test_what_it_can_not_be_is_refused(name, value):
-    with pytest.raises(InvalidParameterError, match=f"Neighbours' {name} must be"):
-        Neighbours(**{name: value})
+    with pytest.raises(InvalidParameterError, match=f"NeighbourWalk's {name} must be"):
+        NeighbourWalk(**{name: value})
