@@ -33,7 +33,9 @@ DIRECT = [name for name in CORRUPTIONS if name not in ("neighbour_walk", "walkba
 
 def test_walks_leave_a_batch_as_it_is():
     assert torch.equal(NeighbourWalk()(rows(), 1, generator()), rows())
-    assert torch.equal(NeighbourWalk().of_cells(cells(), generator()).isnan(), cells().values.isnan())
+    assert torch.equal(
+        NeighbourWalk().of_cells(cells(), generator()).isnan(), cells().values.isnan()
+    )
     sparse = SparseBatch.of(rows())
     assert corrupt((NeighbourWalk(), Walkback()), sparse, 1, generator()) is sparse
     assert NeighbourWalk(3).in_units(2.0) == NeighbourWalk(3)

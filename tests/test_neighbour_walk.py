@@ -93,7 +93,9 @@ def test_rows_of_nothing_and_rows_alone_stay_where_they_are():
     x[3] = 0
     x[5], x[:5, 0], x[6:, 0] = 0, 0, 0
     x[5, 0] = 1  # has no word in common with any other
-    ends = torch.stack([NeighbourWalk(K, 4).aims(SparseBatch.of(x), generator(s)) for s in range(50)])
+    ends = torch.stack(
+        [NeighbourWalk(K, 4).aims(SparseBatch.of(x), generator(s)) for s in range(50)]
+    )
     for row in (3, 5):
         assert (ends[:, row] == row).all()
         others = torch.arange(N) != row

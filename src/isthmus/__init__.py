@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "SemanticHasher", "load", "save"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "SemanticHasher",
+        "load",
+        "save",
+    ),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -38,7 +45,7 @@ _HOMES = {
         "Swap",
         "Walkback",
     ),
-    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
@@ -46,9 +53,11 @@ _HOMES = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     ),
 }
@@ -63,9 +72,11 @@ if TYPE_CHECKING:
         InvalidParameterError,
         IsthmusError,
         IsthmusWarning,
+        MissingPackageError,
         NotFittedError,
         SupportError,
         TrainingError,
+        UnreachableError,
         UnsupportedTypeError,
     )
     from isthmus.corruptions import (
@@ -77,7 +88,14 @@ if TYPE_CHECKING:
         Walkback,
     )
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, SemanticHasher, load, save
+    from isthmus.estimators import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SemanticHasher,
+        load,
+        save,
+    )
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -92,7 +110,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity, Neighbours
 
 __all__ = [
     "L1",
@@ -118,18 +136,23 @@ __all__ = [
     "KLSparsity",
     "Laplace",
     "Masking",
+    "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
     "NeighbourWalk",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "SaltAndPepper",
     "SemanticHasher",
     "StudentT",
     "SupportError",
     "Swap",
     "TrainingError",
+    "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
     "ZeroInflatedNegativeBinomial",

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from sklearn.base import clone
 from sklearn.metrics.pairwise import cosine_similarity
 
@@ -166,14 +167,28 @@ def test_a_short_list_is_reranked_by_the_metric_of_query_and_decoded_code(metric
 
 def test_noise_before_the_sigmoid_makes_bits_and_rounding_cheap():
     """Salakhutdinov and Hinton (2009); beside it the same network without noise."""
-    figures = {}
-    for noise in (0.0, 4.0):
+    saturated, lost = {}, {}
+    unit = torch.from_numpy(ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True))
+    for noise in (0.0, 30.0):
         learned = SemanticHasher(
-            16, rounds=0, encoder=NoisySigmoid(noise), max_epochs=60, random_state=0, prior=0.0
+            16,
+            rounds=0,
+            encoder=NoisySigmoid(noise),
+            max_epochs=60,
+            decoder_hidden=(32,),
+            random_state=0,
+            faithful=0.0,
         ).fit(ROWS)
-        figures[noise] = learned.code_report_["saturation"]
-    assert figures[4.0] > 0.9
-    assert figures[4.0] > figures[0.0]
+        saturated[noise] = learned.code_report_["saturation"]
+        model = learned.model_
+        with torch.no_grad():
+            h = model.code(model.scaled(unit).float())
+            given, rounded = (
+                float((model.mean(code) - unit).square().mean()) for code in (h, (h > 0.5).float())
+            )
+        lost[noise] = rounded / given - 1
+    assert saturated[30.0] >= 0.95 > saturated[0.0]
+    assert lost[30.0] < 0.1 < 10 < lost[0.0]
 
 
 # ---- documents and images -----------------------------------------------------------------------
@@ -266,6 +281,7 @@ def test_missing_and_infinite_values_are_refused_by_place(wrong, hasher):
         ({"rounds": -1}, "rounds must be a whole number, 0 or more; got -1"),
         ({"prior": -1.0}, "prior must be"),
         ({"balance": float("nan")}, "balance must be"),
+        ({"faithful": "much"}, "faithful must be"),
     ],
 )
 def test_wrong_parameters_are_refused_by_name(params, message):

@@ -3,6 +3,7 @@
 | module | what it holds |
 |---|---|
 | `rotation` | where the bits begin: rotated principal axes |
+| `faithful` | a penalty on codes whose neighbours are not those of the rows |
 | `flips` | better codes for given networks, by flipping bits |
 | `learn` | the alternation of flipping bits and learning from them |
 | `queries` | what each bit is worth to a real-valued query |
@@ -13,6 +14,7 @@ Codes are kept, and searched, by `isthmus.hashing`, which never imports torch.
 """
 
 from isthmus.binary.coder import Coder, make_coder, teach
+from isthmus.binary.faithful import Faithful
 from isthmus.binary.flips import EFFORTS, Effort, curvature_of, energy, read_effort, refine
 from isthmus.binary.learn import (
     Rounds,
@@ -31,6 +33,7 @@ __all__ = [
     "METRICS",
     "Coder",
     "Effort",
+    "Faithful",
     "Metric",
     "Queries",
     "Rounds",

@@ -49,7 +49,7 @@ class Rounds:
 
     @property
     def passes(self) -> int:
-        """Over the rows, in all; none without alternations."""
+        """Over the rows, in all; none where no bits are flipped."""
         return (self.number + 1) * self.epochs if self.number else 0
 
 

@@ -26,29 +26,26 @@ where a training row is a query to all others but itself. τ is such that the so
 scores has the perplexity of 50 rows among 2,048 (as van der Maaten and Hinton, 2008, set theirs).
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from isthmus.binary.faithful import temperature
 from isthmus.binary.metrics import Metric
 from isthmus.model import Model
 from isthmus.networks import Shortcut
-from isthmus.numerics import bisect
 from isthmus.sparse import Batch, dense
 from isthmus.training import Plan, RowsInMemory
 from isthmus.training.optimizers import FusedAdamW, WarmUpAndCosine
 
 RIDGE = 1e-6
 CANDIDATES = 2048
-PERPLEXITY = 50
 TEMPERATURE_ROWS = 256
 PASSES = 4
 LEAST_STEPS = 50
 HIDDEN = 1024
-LARGEST_LOG = 60.0
 
 
 class Regression:
@@ -167,27 +164,10 @@ def new_queries(
 
 
 def temperature_of(base: Base, generator: torch.Generator) -> float:
-    """τ at which the softmax of a row's scores has a perplexity of 50 among 2,048 rows.
-
-    Among fewer rows it is the same share of them, 2 at least. The entropy is averaged over rows.
-    """
-    device = base.model.device
-    order = torch.randperm(len(base.chosen), generator=generator, device=device)
-    few = order[:TEMPERATURE_ROWS]
-    some = order[:CANDIDATES]
-    scores = _scores(base, base.batch(few), few, some).double()
-    spread = float(scores[scores.isfinite()].std()) if scores.isfinite().sum() > 1 else 0.0
-    if not spread > 0:
-        return 1.0
-    wanted = math.log(max(2.0, PERPLEXITY * len(some) / CANDIDATES))
-
-    def excess(log_tau: Tensor) -> Tensor:
-        share = torch.softmax(scores / log_tau.exp(), 1)
-        entropy: Tensor = torch.special.entr(share).sum(1).mean()
-        return wanted - entropy
-
-    ends = torch.tensor([1e-4, 1e4], dtype=torch.float64) * spread
-    return float(bisect(excess, ends[0].log(), ends[1].log()).exp())
+    """τ for these rows; see `isthmus.binary.faithful.temperature`."""
+    order = torch.randperm(len(base.chosen), generator=generator, device=base.model.device)
+    few, some = order[:TEMPERATURE_ROWS], order[:CANDIDATES]
+    return temperature(_scores(base, base.batch(few), few, some), len(some))
 
 
 def learn_queries(base: Base, queries: Queries, plan: Plan, generator: torch.Generator) -> None:

@@ -87,7 +87,8 @@ class NeighbourWalk(Corruption):
             value = getattr(self, name)
             if not (is_whole(value) and value >= least):
                 raise InvalidParameterError(
-                    f"NeighbourWalk's {name} must be a whole number, {least} or more; got {value!r}."
+                    f"NeighbourWalk's {name} must be a whole number, {least} or more; "
+                    f"got {value!r}."
                 )
         if self.metric not in ("cosine", "euclidean"):
             raise InvalidParameterError(

@@ -42,7 +42,7 @@ PARTS: dict[str, Registry[Any]] = {
 }
 OWN_NETWORK = "own"
 BY_NAME = "by_name"
-WIDTHS = {"hidden", "decoder_hidden"}
+WIDTHS = ("hidden", "decoder_hidden", "head")
 
 Modules = tuple[nn.Module, nn.Module]
 
@@ -112,6 +112,17 @@ def model_from(
     units = Units(np.zeros(d), tensors["scale"].clone().double().numpy(), 1.0)
     start = empty_start(likelihood, d)
     model = assemble(recipe, likelihood, row_shape, start, units, make_generator(0))
+    fill(model, tensors)
+    if model.ranks is not None:
+        try:
+            model.ranks.maps()
+        except InvalidParameterError as error:
+            raise FileFormatError(f"a map by ranks that is none: {error}") from error
+    return model
+
+
+def fill(model: Model, tensors: Mapping[str, Tensor]) -> None:
+    """Give a model the numbers of a file, if they are those that it needs."""
     wanted = {name: (tuple(t.shape), t.dtype) for name, t in model.state_dict().items()}
     found = {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
     if wanted != found:
@@ -123,12 +134,6 @@ def model_from(
     if broken:
         raise FileFormatError(f"{broken[0]!r} holds values that are not finite")
     model.load_state_dict(dict(tensors))
-    if model.ranks is not None:
-        try:
-            model.ranks.maps()
-        except InvalidParameterError as error:
-            raise FileFormatError(f"a map by ranks that is none: {error}") from error
-    return model
 
 
 def _described(tensors: Mapping[str, tuple[tuple[int, ...], torch.dtype]], name: str) -> str:
@@ -187,7 +192,7 @@ def params_from_card(card: Mapping[str, Any], network: Modules | None) -> dict[s
     }
     return {
         **params,
-        **{name: tuple(params[name]) for name in {"hidden", *params} & WIDTHS},
+        **{name: tuple(params[name]) for name in WIDTHS if params.get(name) is not None},
         **({} if network is None else {"network": network}),
     }
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import Tensor
 
-from isthmus._errors import InvalidDataError, NotFittedError
+from isthmus._errors import NotFittedError
 from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.binary import (
     EFFORTS,
@@ -36,6 +36,7 @@ from isthmus.estimators.construct import begin
 from isthmus.estimators.directions import directions
 from isthmus.estimators.hasher_parts import (
     HasherParts,
+    decoder_for,
     likelihood_for,
     of_directions,
     plan_for,
@@ -44,6 +45,7 @@ from isthmus.estimators.hasher_parts import (
 )
 from isthmus.estimators.learn import follow, report
 from isthmus.estimators.progress import display, say
+from isthmus.estimators.reranking import reranked
 from isthmus.hashing import pack, unpack
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
@@ -51,7 +53,7 @@ from isthmus.saving import digest
 from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
 
 REPORT_ROWS = 1024
-BUILT = ("n_bits", "hidden", "decoder_hidden", "activation", "encoder", "metric", "prior")
+BUILT = ("n_bits", "hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
 
@@ -72,7 +74,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     Args:
         n_bits: k, 8 … 4,096.
         hidden: Hidden widths of the encoder, beside which a linear map runs; ``()`` is that alone.
-        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs.
+        decoder_hidden: Hidden widths of the decoder, beside which a linear map runs; None is
+            ``(2048,)``, and ``()`` for documents.
         activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
         likelihood: p(x | h); ``"auto"`` is ``Multinomial()`` for sparse counts,
             ``Multinomial(weighted=True)`` for other sparse rows without negative values (TF-IDF),
@@ -82,8 +85,10 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
         corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
-            `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is of
-            the same kind, in place of what is nearest.
+            `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is
+            of the same kind, in place of what is nearest.
+        faithful: Weight of `isthmus.binary.Faithful` while learning by gradient: codes are to
+            have the neighbours that their rows have.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
@@ -119,13 +124,14 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_bits: int = 64,
         *,
         hidden: tuple[int, ...] = (),
-        decoder_hidden: tuple[int, ...] = (2048,),
+        decoder_hidden: tuple[int, ...] | None = None,
         activation: str = "gelu",
         likelihood: str | Likelihood = "auto",
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
         corruption: str | Corruption | list[str | Corruption] | None = None,
+        faithful: float = 0.0,
         refine: str = "best",
         prior: float = 1.0,
         rounds: int = 5,
@@ -146,6 +152,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.encoder = encoder
         self.balance = balance
         self.corruption = corruption
+        self.faithful = faithful
         self.refine = refine
         self.prior = prior
         self.rounds = rounds
@@ -185,6 +192,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.row_shape_, self._pixel_divisor = given.row_shape, 1.0
         seed = draw_seed(self.random_state)
         likelihood = likelihood_for(self.likelihood, given)
+        parts = decoder_for(parts, likelihood)
         matrix = some_rows(given, seed)
         if of_directions(likelihood, parts.metric):
             matrix = directions(matrix)
@@ -236,6 +244,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.schema_ = None
         self._parts = parts
         self._built = {name: getattr(self, name) for name in BUILT}
+        self._built["decoder_hidden"] = parts.recipe.decoder_hidden
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property
@@ -246,61 +255,125 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     # ---- codes ------------------------------------------------------------------------------
 
     def transform(self, X: ArrayLike, refine: str | None = None) -> Codes:
-        """The code of each row, packed: deterministic and row by row."""
+        """The code of each row, packed: deterministic and row by row.
+
+        Rows that are to be found are worth refining; rows that ask are not, but where the code
+        itself is what is compared (see `query` for the better way).
+
+        Args:
+            X: Rows as in `fit`.
+            refine: How far bits are flipped: ``"none"``, ``"fast"`` or ``"best"``; the
+                estimator's own if None.
+
+        Returns:
+            uint8 (n, ⌈n_bits / 8⌉), the first bit highest, as `isthmus.hashing.pack` has it.
+
+        Raises:
+            InvalidDataError: Rows of another width, missing or infinite values.
+            InvalidParameterError: No such ``refine``.
+        """
         return pack(self.bits(X, refine))
 
     def bits(self, X: ArrayLike, refine: str | None = None) -> NDArray[np.bool_]:
-        """The code of each row, bit by bit, (n, n_bits)."""
-        effort = self.refine if refine is None else refine
-        read_effort("refine", effort)
-        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), EFFORTS[effort]))
+        """The code of each row, bit by bit.
+
+        Args:
+            X: Rows as in `fit`.
+            refine: As in `transform`.
+
+        Returns:
+            Booleans (n, n_bits).
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        effort = read_effort("refine", self.refine if refine is None else refine)
+        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), effort))
         return np.asarray(found > 0.5)
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
-        """What each bit is worth to each row as a query, (n, n_bits)."""
+        """What each bit of a code is worth to each row as a query: see `isthmus.binary.queries`.
+
+        `CodeStore.search` ranks codes b by Σ_j |q_j| [b_j ≠ (q_j > 0)], which is the order of
+        how near the decoded rows are, as far as a sum over bits can say it.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            float32 (n, n_bits).
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
         found = self._to_rows(X, lambda model, z: self._coder.asked(z.float()))
         return np.asarray(found, np.float32)
 
     # ---- and back ---------------------------------------------------------------------------
 
     def decode(self, codes: ArrayLike) -> NDArray[np.float32]:
-        """E[x | code], (n, d)."""
+        """E[x | code]: what is known of a row whose code alone was kept.
+
+        Args:
+            codes: Packed codes (n, ⌈n_bits / 8⌉), uint8.
+
+        Returns:
+            Rows (n, d) in the user's units; under the cosine and an isotropic likelihood, of rows
+            divided by their length.
+
+        Raises:
+            InvalidDataError: Codes of another width or type.
+        """
         self._require_fitted()
         bits = as_matrix(unpack(codes, self.model_.shape.n_components).astype(np.float32))
         return np.asarray(to_codes(self.model_.mean, self.model_, bits))
 
     def rerank(self, X: ArrayLike, codes: ArrayLike) -> NDArray[np.float32]:
-        """Queries against lists of codes, by the metric."""
-        self._require_fitted()
-        table = np.asarray(codes, dtype=np.uint8)
-        rows = self._prepared(X)
-        q = torch.from_numpy(rows.rows(0, len(rows), np.float32)).to(self.model_.device)
-        if table.ndim == 2:
-            found = self._parts.metric.scores(q, torch.from_numpy(self.decode(table)))
-            return np.asarray(found.numpy())
-        if table.ndim != 3 or len(table) != len(q):
-            raise InvalidDataError(
-                f"codes must be a table (m, bytes), or a list for each of the {len(q)} queries, "
-                f"(n, m, bytes); got shape {table.shape}."
-            )
-        scores = np.empty(table.shape[:2], np.float32)
-        for i in range(len(q)):
-            decoded = torch.from_numpy(self.decode(table[i]))
-            scores[i] = self._parts.metric.scores(q[i : i + 1].cpu(), decoded).numpy()[0]
-        return scores
+        """Queries against decoded codes, by the metric: the better order of a short list.
+
+        Args:
+            X: Queries (n, d), rows as in `fit`.
+            codes: Packed codes, uint8: (m, ⌈n_bits / 8⌉) for all queries alike, or
+                (n, m, ⌈n_bits / 8⌉), a list for each.
+
+        Returns:
+            Scores (n, m), higher is nearer: the cosine of query and E[x | code], or the negative
+            of their squared distance.
+
+        Raises:
+            InvalidDataError: Codes of another width or type, or another number of lists.
+        """
+        return reranked(self._prepared(X), codes, self.decode, self._parts.metric)
 
     # ---- likelihood -------------------------------------------------------------------------
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
-        """log p(x | code)."""
+        """log p(x | h), with h the code that `transform` gives.
+
+        Args:
+            X: Rows as in `fit`.
+
+        Returns:
+            Array (n,), nats per row; higher is better. Under the cosine and an isotropic
+            likelihood, of rows divided by their length.
+        """
+        effort = read_effort("refine", self.refine)
 
         def scored(model: Model, z: Tensor) -> Tensor:
-            return -model.nll(z.float(), self._coder.codes(z.float(), EFFORTS[self.refine]))
+            return -model.nll(z.float(), self._coder.codes(z.float(), effort))
 
         return np.asarray(self._to_rows(X, scored, far_is_possible=True))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """The mean of `score_samples`."""
+        """The mean of `score_samples`.
+
+        Args:
+            X: Rows as in `fit`.
+            y: Ignored.
+
+        Returns:
+            Nats per row; higher is better.
+        """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     # ---- rows -------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What a `SemanticHasher` writes on its card and reads from it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import prod
 from typing import Any
 
@@ -11,11 +12,14 @@ from isthmus._errors import FileFormatError
 from isthmus._random import make_generator
 from isthmus.binary import Coder, new_queries
 from isthmus.estimators.cards import (
+    Modules,
     device_or_processor,
     epoch_from,
+    fitted_card,
     model_from,
     params_card,
     params_from_card,
+    plain,
     restore,
     row_shape_from,
 )
@@ -27,17 +31,23 @@ CURVATURE, QUERIES = "flips.curvature", "queries."
 
 
 def hasher_parts(hasher: SemanticHasher) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Card and tensors of a fitted hasher, besides what all estimators write."""
+    """The card and the tensors of a fitted hasher."""
     card = {
+        "estimator": type(hasher).__name__,
+        "fitted": fitted_card(hasher),
+        "likelihood": plain("likelihood", hasher.likelihood_),
+        "history": [asdict(epoch) for epoch in hasher.history_],
         "params": params_card(hasher.get_params(deep=False)),
         "built": params_card(hasher._built),
     }
     return card, hasher.model_.state_dict() | hasher._coder.state()
 
 
-def hasher_from(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SemanticHasher:
-    """The hasher again, every part of it checked."""
-    params = params_from_card(card["params"], None)
+def hasher_from(
+    card: Mapping[str, Any], tensors: Mapping[str, Tensor], network: Modules | None
+) -> SemanticHasher:
+    """The hasher again, every part of it checked; it has no modules of the user's own."""
+    params = params_from_card(card["params"], network)
     hasher = SemanticHasher(**params)
     built = params_from_card(card["built"], None)
     parts = read_parts({**params, **built})

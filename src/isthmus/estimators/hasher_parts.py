@@ -1,15 +1,18 @@
 """What the parameters of a `SemanticHasher` mean."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from isthmus._errors import InvalidParameterError
-from isthmus.binary import METRICS, Metric, Rounds, read_effort
+from isthmus._registry import is_real
+from isthmus.binary import METRICS, Faithful, Metric, Rounds, read_effort
 from isthmus.data import Matrix, summarise
 from isthmus.encoders import BitEncoder
-from isthmus.estimators.resolve import Recipe, number, read_plan, read_recipe, whole
+from isthmus.estimators.resolve import Recipe, read_plan, read_recipe, whole
 from isthmus.hashing.codes import check_n_bits
 from isthmus.likelihoods import LIKELIHOODS, Gaussian, Likelihood, Multinomial
 from isthmus.penalties import Balance
@@ -17,6 +20,7 @@ from isthmus.training import Plan
 
 TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
+WIDE = (2048,)
 STEPS, LEAST_BATCH = 32, 32
 
 
@@ -48,31 +52,61 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
         UnsupportedTypeError: An object of the wrong kind.
     """
     n_bits = check_n_bits(params["n_bits"])
-    balance = number("balance", params["balance"], -1e-300, float("inf"))
+    balance = _weight("balance", params["balance"])
+    faithful = _weight("faithful", params["faithful"])
+    metric = METRICS.resolve(params["metric"])
     recipe = read_recipe(
         {
             **params,
             "n_components": n_bits,
             "network": "shortcut",
             "tied": False,
-            "penalty": Balance(balance) if balance else None,
+            "penalty": [Balance(balance)] if balance else None,
         }
     )
     if not isinstance(recipe.encoder, BitEncoder):
         raise InvalidParameterError(
             f"encoder must give bits: 'noisy_sigmoid' or 'bernoulli'; got {params['encoder']!r}."
         )
+    if faithful:
+        penalty = Faithful(faithful, directions=metric.of_directions)
+        objective = replace(recipe.objective, penalties=(*recipe.objective.penalties, penalty))
+        recipe = replace(recipe, objective=objective)
     read_effort("refine", params["refine"])
     plan = read_plan({**params, "optimizer": "adamw", "patience": 1})
     n_rounds = whole("rounds", params["rounds"], 0)
-    prior = number("prior", params["prior"], -1e-300, float("inf"))
-    up = tuple(whole("decoder_hidden", width, 1) for width in params["decoder_hidden"])
+    prior = _weight("prior", params["prior"])
     return HasherParts(
-        replace(recipe, decoder_hidden=up),
+        replace(recipe, decoder_hidden=_widths(params["decoder_hidden"])),
         plan,
         Rounds(n_rounds, _passes(plan.max_epochs, n_rounds), prior),
-        METRICS.resolve(params["metric"]),
+        metric,
     )
+
+
+def _widths(given: Any) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        raise InvalidParameterError(
+            f"decoder_hidden must be a tuple of widths, such as (1024,) or (), or None; "
+            f"got {given!r}."
+        )
+    return tuple(whole("decoder_hidden", width, 1) for width in given)
+
+
+def decoder_for(parts: HasherParts, likelihood: Likelihood) -> HasherParts:
+    """The same with the decoder's widths where they were left open: few for documents."""
+    if parts.recipe.decoder_hidden is not None:
+        return parts
+    up = WIDE if likelihood.traits.factorised else ()
+    return replace(parts, recipe=replace(parts.recipe, decoder_hidden=up))
+
+
+def _weight(name: str, value: Any) -> float:
+    if not (is_real(value) and 0 <= value < inf):
+        raise InvalidParameterError(f"{name} must be a finite number, 0 or more; got {value!r}.")
+    return float(value)
 
 
 def _passes(max_epochs: int, n_rounds: int) -> int:

@@ -136,12 +136,12 @@ class Split:
         some: Gives z of up to so many rows, chosen at random, held out or not.
     """
 
-    rows: Rows
-    held_out: HeldOut | None
+    rows: Rows[Batch]
+    held_out: HeldOut[Batch] | None
     some: Callable[[int], Batch]
 
     @property
-    def read_held_out(self) -> HeldOut | None:
+    def read_held_out(self) -> HeldOut[Batch] | None:
         """Held-out rows; None if Ctrl-C ended the first pass over a stream, which finds them."""
         unread = isinstance(self.held_out, SetAside) and not self.held_out.parts
         return None if unread else self.held_out
@@ -172,7 +172,7 @@ def split(begun: Beginning, fraction: float, seed: int) -> Split:
     )
 
 
-def one_pass(data: Data, model: Model) -> tuple[Rows, Callable[[], Batch]]:
+def one_pass(data: Data, model: Model) -> tuple[Rows[Batch], Callable[[], Batch]]:
     """All rows of a batch, and a function that gives z of a thousand of them or so.
 
     Raises:

@@ -6,56 +6,37 @@ that are really there before memory is taken for them; and names, shapes and typ
 must be those of the model that the card describes.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from isthmus import __version__
-from isthmus._errors import (
-    FileFormatError,
-    InvalidParameterError,
-    NotFittedError,
-)
-from isthmus.data import Schema
-from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.cards import (
-    OWN_NETWORK,
-    Modules,
-    device_or_processor,
-    epoch_from,
-    finite,
-    fitted_card,
-    model_from,
-    params_card,
-    params_from_card,
-    plain,
-    restore,
-    row_shape_from,
-)
+from isthmus._errors import FileFormatError, InvalidParameterError, NotFittedError
+from isthmus.estimators.autoencoder_card import autoencoder_from, autoencoder_parts
+from isthmus.estimators.cards import OWN_NETWORK, Modules, finite
+from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.hasher_card import hasher_from, hasher_parts
-from isthmus.estimators.held_out import CODES, REFERENCE, spread_card, tried_from_file
-from isthmus.estimators.resolve import read_recipe
-from isthmus.likelihoods import LIKELIHOODS
+from isthmus.estimators.pretrained_card import PRETRAINED, pretrained_from, pretrained_parts
+from isthmus.estimators.supervised import Pretrained
 from isthmus.saving import read_model, write_model
 
-BUILT = ("n_components", "hidden", "activation", "network", "tied", "encoder")
-
 Path = str | PathLike[str]
+Saved = Fitted | Pretrained | SemanticHasher
+READERS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(PRETRAINED, pretrained_from),
+    SemanticHasher.__name__: hasher_from,
+}
 
 
-def save(estimator: Autoencoder | SemanticHasher, path: Path) -> None:
+def save(estimator: Saved, path: Path) -> None:
     """Write a fitted estimator to one file of numbers and JSON.
 
     The file is complete or not there: an old one stays until the new one is whole. A numpy
     generator given as ``random_state`` can't be kept; None is written in its place.
 
     Args:
-        estimator: A fitted `Autoencoder` or `SemanticHasher`.
+        estimator: A fitted estimator of this library.
         path: Where; the usual ending is ``.safetensors``.
 
     Raises:
@@ -64,31 +45,15 @@ def save(estimator: Autoencoder | SemanticHasher, path: Path) -> None:
         InvalidParameterError: The folder doesn't exist.
         OSError: The file can't be written.
     """
-    if not hasattr(estimator, "model_"):
+    if not hasattr(estimator, "history_"):
         raise NotFittedError("Only a fitted estimator can be saved; call fit first.")
-    is_hasher = isinstance(estimator, SemanticHasher)
-    card, tensors = hasher_parts(estimator) if is_hasher else _parts(estimator)
-    general = {
-        "isthmus": __version__,
-        "estimator": type(estimator).__name__,
-        "fitted": fitted_card(estimator),
-        "likelihood": plain("likelihood", estimator.likelihood_),
-        "history": [asdict(epoch) for epoch in estimator.history_],
-    }
-    write_model(path, finite({**general, **card}), tensors)
-
-
-def _parts(estimator: Autoencoder) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    built = {name: getattr(estimator._recipe, name) for name in BUILT}
-    card = {
-        "params": params_card(estimator.get_params(deep=False)),
-        "built": params_card(built),
-        "schema": None if estimator.schema_ is None else estimator.schema_.card(),
-        "imputation": spread_card(estimator._tried.spread),
-    }
-    tensors = estimator.model_.state_dict()
-    tried = {REFERENCE: estimator._tried.reference, CODES: estimator._tried.codes}
-    return card, tensors | {n: torch.from_numpy(x) for n, x in tried.items() if x is not None}
+    if isinstance(estimator, Pretrained):
+        card, tensors = pretrained_parts(estimator)
+    elif isinstance(estimator, SemanticHasher):
+        card, tensors = hasher_parts(estimator)
+    else:
+        card, tensors = autoencoder_parts(estimator)
+    write_model(path, finite({"isthmus": __version__, **card}), tensors)
 
 
 def load(path: Path, *, network: Modules | None = None) -> Any:
@@ -117,9 +82,8 @@ def load(path: Path, *, network: Modules | None = None) -> Any:
             else f"{path} was not fitted with modules of your own; leave network out."
         )
     try:
-        if card["estimator"] == SemanticHasher.__name__:
-            return hasher_from(card, tensors)
-        return _estimator(card, tensors, network)
+        read: Callable[..., Any] = READERS.get(card["estimator"], autoencoder_from)
+        return read(card, tensors, network)
     except Exception as error:
         # a card from a stranger can be wrong in any way, and must never look like a defect here
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -129,33 +93,3 @@ def load(path: Path, *, network: Modules | None = None) -> Any:
             f"{path} has a card that does not fit its numbers, or is damaged ({reason}). "
             "Restore it from a copy or train again."
         ) from error
-
-
-def _estimator(
-    card: Mapping[str, Any], tensors: Mapping[str, Tensor], network: Modules | None
-) -> Autoencoder:
-    if card["estimator"] != Autoencoder.__name__:
-        raise FileFormatError(f"it holds a {card['estimator']!r}, which this version can't read")
-    params = params_from_card(card["params"], network)
-    recipe = read_recipe({**params, **params_from_card(card["built"], network)})
-    likelihood = LIKELIHOODS.from_card(card["likelihood"])
-    row_shape = row_shape_from(card["fitted"], tensors["scale"])
-    estimator = Autoencoder(**params)
-    restore(estimator, card["fitted"], row_shape)
-    estimator.history_ = [epoch_from(record) for record in card["history"]]
-    weights = {name: t for name, t in tensors.items() if name not in (REFERENCE, CODES)}
-    model = model_from(recipe, likelihood, row_shape, weights)
-    device = device_or_processor(estimator.device)
-    estimator._receive(model.to(device), recipe, _schema(card, row_shape))
-    estimator._tried = tried_from_file(card.get("imputation"), tensors, model)
-    return estimator
-
-
-def _schema(card: Mapping[str, Any], row_shape: tuple[int, ...]) -> Schema | None:
-    """What the columns of a table are; files of data of one kind, and older ones, hold none."""
-    if card.get("schema") is None:
-        return None
-    schema = Schema.from_card(card["schema"])
-    if (len(schema),) != row_shape:
-        raise FileFormatError(f"a schema of {len(schema)} columns for rows of shape {row_shape}")
-    return schema

@@ -85,7 +85,7 @@ def read_recipe(params: dict[str, Any]) -> Recipe:
         tied=bool(params["tied"]),
         encoder=ENCODERS.resolve(params["encoder"]),
         objective=Objective(
-            _several(CORRUPTIONS, params["corruption"]), _several(PENALTIES, params["penalty"])
+            several(CORRUPTIONS, params["corruption"]), several(PENALTIES, params["penalty"])
         ),
     )
 
@@ -195,7 +195,8 @@ def _count_levels(matrix: Data, summary: Summary, column: int) -> int:
     return max(2, levels)
 
 
-def _several(registry: Registry[T], given: Any) -> tuple[T, ...]:
+def several(registry: Registry[T], given: Any) -> tuple[T, ...]:
+    """The objects that are meant by None, one part or a list of parts."""
     if given is None:
         return ()
     if isinstance(given, list | tuple):

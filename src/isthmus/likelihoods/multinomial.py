@@ -74,8 +74,10 @@ class Multinomial(MostlyZeros):
         x, logit = torch.broadcast_tensors(x, eta[0])
         length = x.sum(-1, keepdim=True)
         if self.weighted:
+            log_share = logit.log_softmax(-1)
             ways = torch.lgamma(length + 1) / length.clamp_min(torch.finfo(x.dtype).tiny)
-            parts: Tensor = x * (logit.log_softmax(-1) + ways) - torch.lgamma(x + 1)
+            expected = length * log_share.exp()
+            parts: Tensor = x * (log_share + ways + 1) - torch.lgamma(x + 1) - expected
             return parts
         some = length.clamp_min(1)
         parts = log_poisson(x, logit.log_softmax(-1) + some.log())
