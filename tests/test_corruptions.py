@@ -7,12 +7,14 @@ from isthmus import (
     GaussianNoise,
     InvalidParameterError,
     Masking,
+    NeighbourWalk,
     SaltAndPepper,
     Swap,
     Walkback,
 )
 from isthmus._registry import to_card
 from isthmus.corruptions import CORRUPTIONS, Cells, corrupt, corrupt_cells
+from isthmus.sparse import SparseBatch
 
 N, D = 2000, 12
 
@@ -25,12 +27,19 @@ def generator(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# a walk is made by the objective; what is drawn there is tested there
-DIRECT = [name for name in CORRUPTIONS if not CORRUPTIONS[name].going_on()]
+# walks are made by the objective; what is drawn there is tested there
+DIRECT = [name for name in CORRUPTIONS if name not in ("neighbour_walk", "walkback")]
 
 
-def test_all_but_the_walk_corrupt_by_themselves():
-    assert set(CORRUPTIONS) - set(DIRECT) == {"walkback"}
+def test_walks_leave_a_batch_as_it_is():
+    assert torch.equal(NeighbourWalk()(rows(), 1, generator()), rows())
+    assert torch.equal(
+        NeighbourWalk().of_cells(cells(), generator()).isnan(), cells().values.isnan()
+    )
+    sparse = SparseBatch.of(rows())
+    assert corrupt((NeighbourWalk(), Walkback()), sparse, 1, generator()) is sparse
+    assert NeighbourWalk(3).in_units(2.0) == NeighbourWalk(3)
+    assert [name for name in CORRUPTIONS if CORRUPTIONS[name].going_on()] == ["walkback"]
     x = rows()
     for copy in (Walkback()(x, 1, generator()), Walkback().of_cells(cells(), generator())):
         assert copy.shape == (N, D)

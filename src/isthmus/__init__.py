@@ -37,7 +37,14 @@ _HOMES = {
         "ZeroInflatedNegativeBinomial",
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
-    "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
+    "isthmus.corruptions": (
+        "GaussianNoise",
+        "Masking",
+        "NeighbourWalk",
+        "SaltAndPepper",
+        "Swap",
+        "Walkback",
+    ),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
@@ -72,7 +79,14 @@ if TYPE_CHECKING:
         UnreachableError,
         UnsupportedTypeError,
     )
-    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
+    from isthmus.corruptions import (
+        GaussianNoise,
+        Masking,
+        NeighbourWalk,
+        SaltAndPepper,
+        Swap,
+        Walkback,
+    )
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import (
         Autoencoder,
@@ -125,6 +139,7 @@ __all__ = [
     "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
+    "NeighbourWalk",
     "Neighbours",
     "NoisySigmoid",
     "NotFittedError",

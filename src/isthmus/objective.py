@@ -17,7 +17,7 @@ from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
-from isthmus.sparse import Batch, dense
+from isthmus.sparse import Batch, dense, take
 
 DRAWS = 4
 
@@ -66,6 +66,11 @@ class Objective:
 
     corruptions: tuple[Corruption, ...] = ()
     penalties: tuple[Penalty, ...] = ()
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether each row is reconstructed to itself."""
+        return all(corruption.keeps_rows for corruption in self.corruptions)
 
     def in_units(self, unit: float) -> "Objective":
         """The same objective for data that are divided by ``unit``."""
@@ -144,9 +149,17 @@ class Objective:
         """What the encoder sees of x̃, and the cells that count."""
         walked = self._walked(model, z, generator)
         seen, corrupted = self._seen(model, walked, generator)
+        target = self._aimed_at(model, z, generator)
         if corrupted is None or self.share(model.shape.n_features) == 1:
-            return seen, z
-        return seen, dense(z).masked_fill(~corrupted.isnan(), torch.nan)
+            return seen, target
+        return seen, dense(target).masked_fill(~corrupted.isnan(), torch.nan)
+
+    def _aimed_at(self, model: Model, z: Batch, generator: torch.Generator) -> Batch:
+        """The rows that are to be reconstructed: z, unless a corruption takes rows for others."""
+        for corruption in self.corruptions:
+            if not corruption.keeps_rows:
+                z = take(z, corruption.aims(model.enter(z), generator))
+        return z
 
     def _seen(
         self, model: Model, z: Batch, generator: torch.Generator

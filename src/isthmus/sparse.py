@@ -104,6 +104,11 @@ def dense(x: Batch) -> Tensor:
     return x.dense() if isinstance(x, SparseBatch) else x
 
 
+def take(x: Batch, chosen: Tensor) -> Batch:
+    """The rows of these numbers, in this order."""
+    return x.take(chosen) if isinstance(x, SparseBatch) else x[chosen]
+
+
 def linear(x: Batch, weight: Tensor, bias: Tensor) -> Tensor:
     """x Wᵀ + b, (n, h); differentiable in W and b, and in a dense x."""
     if not isinstance(x, SparseBatch):

@@ -21,6 +21,7 @@ from isthmus.binary import (
     teach,
     with_codes,
 )
+from isthmus.corruptions import Corruption
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
@@ -83,13 +84,17 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             divided by their length before anything else, where the likelihood is isotropic.
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
         balance: Weight of `isthmus.Balance` while learning by gradient.
+        corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
+            `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is
+            of the same kind, in place of what is nearest.
         faithful: Weight of `isthmus.binary.Faithful` while learning by gradient: codes are to
             have the neighbours that their rows have.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
         prior: λ, the weight of the encoder's opinion while bits are flipped.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
-        batch_size: Rows per step at most; fewer where a pass would have fewer than 32 steps.
+        batch_size: Rows per step at most; fewer where a pass would have fewer than 32
+            steps, unless neighbours are looked for among them.
         learning_rate: The highest rate; it warms up and decays in each round.
         device: ``"auto"``, or a torch device.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the networks in training.
@@ -125,6 +130,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         metric: str | Metric = "cosine",
         encoder: str | Encoder = "noisy_sigmoid",
         balance: float = 0.0,
+        corruption: str | Corruption | list[str | Corruption] | None = None,
         faithful: float = 0.0,
         refine: str = "best",
         prior: float = 1.0,
@@ -145,6 +151,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.metric = metric
         self.encoder = encoder
         self.balance = balance
+        self.corruption = corruption
         self.faithful = faithful
         self.refine = refine
         self.prior = prior
@@ -199,10 +206,14 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self
 
     def _learn(self, rows: RowsInMemory, seed: int) -> None:
-        plan, rounds = plan_for(self._parts.plan, len(rows)), self._parts.rounds
+        rounds = self._parts.rounds
         model, generator = self.model_, make_generator(seed, self.model_.device)
-        begin_with_rotation(model, rows, generator)
         objective = self._parts.recipe.objective.in_units(common_unit(model))
+        plan = self._parts.plan
+        if objective.keeps_rows:
+            plan = plan_for(plan, len(rows))
+            # axes of all that varies are no start for what rows have in common
+            begin_with_rotation(model, rows, generator)
         warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
             by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)

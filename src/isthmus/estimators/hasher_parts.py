@@ -61,7 +61,6 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
             "n_components": n_bits,
             "network": "shortcut",
             "tied": False,
-            "corruption": None,
             "penalty": [Balance(balance)] if balance else None,
         }
     )

@@ -1,78 +1,15 @@
-"""C(x̃ | x): corrupted copies of a batch, for denoising autoencoders.
-
-A corruption acts on what the encoder sees: the scaled columns, log(1 + count), or the 0/1 columns
-of a category. It knows the *groups*, the columns that make up one feature, and corrupts the
-columns of a group together: half a category is not a category.
-
-In a table it acts on the *cells* instead, before the encoder's view of them is made: a cell that
-is masked becomes a missing one, which the encoder is told, and noise is for real numbers only.
-
-Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
-between rows keeps each column's marginal distribution exactly. Walkback (Bengio et al., 2013)
-sends x along the model's own chain first.
-"""
+"""Corruptions of cells: noise, zeros, extremes, other rows' values."""
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
-from isthmus._registry import Registry, is_real
-from isthmus.sparse import Batch, SparseBatch, dense
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a batch of a table, with NaN for those that are missing.
-
-    Attributes:
-        values: Scaled real numbers, counts, bits and level codes, (n, d).
-        is_real: Which columns hold real numbers, (d,).
-        is_category: Which columns hold level codes, (d,).
-    """
-
-    values: Tensor
-    is_real: Tensor
-    is_category: Tensor
-
-
-class Corruption(ABC):
-    """C(x̃ | x), a frozen object."""
-
-    @abstractmethod
-    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
-        """A corrupted copy of x; x itself is left as it is.
-
-        Args:
-            x: A batch as the encoder sees it, (n, d·width).
-            width: Columns per feature: 1, or the number of levels of a category. The columns of
-                one feature lie side by side.
-            generator: Source of all randomness, on the device of x.
-        """
-
-    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
-        """A corrupted copy of sparse rows: made dense, unless zeros stay zeros."""
-        return self(dense(x), 1, generator)
-
-    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
-        """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
-        return self(cells.values, 1, generator)
-
-    def share(self, n_features: int) -> float:
-        """Which part of a table's cells the likelihood counts: below 1, only those it hides."""
-        return 1.0
-
-    def going_on(self) -> float:
-        """How likely the model's own chain goes one more step from x before x̃ is drawn."""
-        return 0.0
-
-    @abstractmethod
-    def in_units(self, unit: float) -> "Corruption":
-        """The same corruption for data that are divided by ``unit``."""
+from isthmus._registry import is_real
+from isthmus.corruptions._corruption import Cells, Corruption
+from isthmus.sparse import Batch, SparseBatch
 
 
 def _chosen(x: Tensor, width: int, rate: float, generator: torch.Generator) -> Tensor:
@@ -285,84 +222,3 @@ class Swap(Corruption):
     def in_units(self, unit: float) -> Corruption:
         """The same."""
         return self
-
-
-@dataclass(frozen=True)
-class Walkback(Corruption):
-    """Before it is corrupted, x walks away along the model's own chain, and must be found back.
-
-    Bengio et al. (2013): corrupt x, draw x′ ~ p(x | h) from the reconstruction, corrupt x′, and so
-    on; after each draw the walk goes on with probability ``rate``. What the encoder then sees is
-    reconstructed to the x where the walk began. So the places where the chain goes of its own
-    accord are trained on as well: spurious modes lose their mass, and steps grow longer, so that
-    `isthmus.analysis.sample_chain` moves from mode to mode sooner. The paper's rate is ½. It shows
-    every stage of a walk to the model; here each row has one stage in each pass, which is the
-    same in expectation.
-
-    It stands beside other corruptions and by itself leaves a batch as it is: the walk needs the
-    model, and is made by the objective. Each pass costs rate/(1 − rate) more forward passes.
-
-    Args:
-        rate: Probability that the walk goes one step on, in [0, 1).
-    """
-
-    rate: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not (is_real(self.rate) and 0 <= self.rate < 1):
-            raise InvalidParameterError(
-                f"Walkback's rate must lie in [0, 1), so that walks end; got {self.rate!r}."
-            )
-
-    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
-        """A copy of x."""
-        return x.clone()
-
-    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
-        """x itself."""
-        return x
-
-    def going_on(self) -> float:
-        """`rate`."""
-        return self.rate
-
-    def in_units(self, unit: float) -> Corruption:
-        """The same."""
-        return self
-
-
-CORRUPTIONS: Registry[Corruption] = Registry(
-    "corruption",
-    Corruption,  # type: ignore[type-abstract]  # mypy wants a concrete class where isinstance does not
-    {
-        "gaussian_noise": GaussianNoise,
-        "masking": Masking,
-        "salt_and_pepper": SaltAndPepper,
-        "swap": Swap,
-        "walkback": Walkback,
-    },
-)
-
-
-def corrupt(
-    corruptions: Sequence[Corruption], x: Batch, width: int, generator: torch.Generator
-) -> Batch:
-    """x after each corruption in turn; x itself if there are none.
-
-    Sparse rows stay so under corruptions that leave zeros alone.
-    """
-    for corruption in corruptions:
-        if isinstance(x, SparseBatch):
-            x = corruption.of_numbers(x, generator)
-        else:
-            x = corruption(x, width, generator)
-    return x
-
-
-def corrupt_cells(
-    corruptions: Sequence[Corruption], cells: Cells, generator: torch.Generator
-) -> Tensor:
-    """The values of the cells after each corruption in turn."""
-    for corruption in corruptions:
-        cells = replace(cells, values=corruption.of_cells(cells, generator))
-    return cells.values
