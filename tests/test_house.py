@@ -26,6 +26,7 @@ PUBLIC = {
         "Autoencoder",
         "PretrainedClassifier",
         "PretrainedRegressor",
+        "StackedAutoencoder",
         "load",
         "save",
     },
@@ -176,7 +177,7 @@ def arguments_of(function):
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
         | PUBLIC["hashing"]
-        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
+        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "StackedAutoencoder"}
     ),
 )
 def test_every_parameter_is_documented(name):
@@ -254,7 +255,12 @@ def test_all_exceptions_inherit_the_librarys_and_a_builtin():
 
 # ---- sizes ----------------------------------------------------------------------------------
 
-ESTIMATORS = {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
+ESTIMATORS = {
+    "Autoencoder",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
+    "StackedAutoencoder",
+}
 LONG_LISTS = {
     f"{name}.__init__" for name in ESTIMATORS
 }  # a scikit-learn estimator lists its parameters

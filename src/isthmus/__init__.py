@@ -19,6 +19,7 @@ _HOMES = {
         "Autoencoder",
         "PretrainedClassifier",
         "PretrainedRegressor",
+        "StackedAutoencoder",
         "load",
         "save",
     ),
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         Autoencoder,
         PretrainedClassifier,
         PretrainedRegressor,
+        StackedAutoencoder,
         load,
         save,
     )
@@ -124,6 +126,7 @@ __all__ = [
     "PretrainedClassifier",
     "PretrainedRegressor",
     "SaltAndPepper",
+    "StackedAutoencoder",
     "StudentT",
     "SupportError",
     "Swap",

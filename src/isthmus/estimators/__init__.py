@@ -3,5 +3,13 @@
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.persistence import load, save
 from isthmus.estimators.pretrained import PretrainedClassifier, PretrainedRegressor
+from isthmus.estimators.stacked import StackedAutoencoder
 
-__all__ = ["Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "load", "save"]
+__all__ = [
+    "Autoencoder",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
+    "StackedAutoencoder",
+    "load",
+    "save",
+]

@@ -91,15 +91,18 @@ class Session:
 
 def follow(
     epochs: Iterator[Epoch], history: list[Epoch], show: Callable[[Epoch], None] | None = None
-) -> None:
+) -> bool:
     """Run a training to its end, which Ctrl-C may bring.
 
     Args:
         epochs: From `isthmus.training.train`.
         history: Gets one record per epoch.
         show: Called with each of them.
+
+    Returns:
+        Whether it came to its own end.
     """
-    skipped = 0
+    skipped, ended = 0, True
     try:
         for epoch in epochs:
             history.append(epoch)
@@ -107,6 +110,7 @@ def follow(
             if show is not None:
                 show(epoch)
     except KeyboardInterrupt:
+        ended = False
         warnings.warn(
             f"Stopped by the user in epoch {len(history) + 1}; "
             "the model has the best weights so far.",
@@ -119,6 +123,7 @@ def follow(
             IsthmusWarning,
             stacklevel=3,
         )
+    return ended
 
 
 @dataclass(frozen=True)
