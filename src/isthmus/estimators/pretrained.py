@@ -67,7 +67,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
             number takes the most probable one, and only where it is so probable (Sohn et al.,
             2020).
         adversary: Length of a step that moves the copy where its prediction changes most (virtual
-            adversarial training, Miyato et al., 2018), in the units of `GaussianNoise`; 0 for none.
+            adversarial training, Miyato et al., 2018), in the units of `GaussianNoise`; 0 for
+            none.
         class_weight: None, ``"balanced"``, or a dictionary of weights by class.
         optimizer: As in `Autoencoder`.
         learning_rate: The highest rate; it warms up and decays along a cosine.
