@@ -44,7 +44,7 @@ PUBLIC = {
         "ZeroInflatedNegativeBinomial",
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
-    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
+    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback", "Warp"},
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
     "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},

@@ -37,7 +37,14 @@ _HOMES = {
         "ZeroInflatedNegativeBinomial",
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
-    "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
+    "isthmus.corruptions": (
+        "GaussianNoise",
+        "Masking",
+        "SaltAndPepper",
+        "Swap",
+        "Walkback",
+        "Warp",
+    ),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
@@ -68,7 +75,7 @@ if TYPE_CHECKING:
         TrainingError,
         UnsupportedTypeError,
     )
-    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
+    from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback, Warp
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import (
         Autoencoder,
@@ -133,6 +140,7 @@ __all__ = [
     "TrainingError",
     "UnsupportedTypeError",
     "Walkback",
+    "Warp",
     "ZeroInflatedNegativeBinomial",
     "analysis",
     "load",
