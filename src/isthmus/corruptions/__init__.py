@@ -13,67 +13,17 @@ sends x along the model's own chain first.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
-from isthmus._registry import Registry, is_real, is_whole
-from isthmus.sparse import Batch, SparseBatch, dense
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a batch of a table, with NaN for those that are missing.
-
-    Attributes:
-        values: Scaled real numbers, counts, bits and level codes, (n, d).
-        is_real: Which columns hold real numbers, (d,).
-        is_category: Which columns hold level codes, (d,).
-    """
-
-    values: Tensor
-    is_real: Tensor
-    is_category: Tensor
-
-
-class Corruption(ABC):
-    """C(x̃ | x), a frozen object."""
-
-    @abstractmethod
-    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
-        """A corrupted copy of x; x itself is left as it is.
-
-        Args:
-            x: A batch as the encoder sees it, (n, d·width).
-            width: Columns per feature: 1, or the number of levels of a category. The columns of
-                one feature lie side by side.
-            generator: Source of all randomness, on the device of x.
-        """
-
-    def of_numbers(self, x: SparseBatch, generator: torch.Generator) -> Batch:
-        """A corrupted copy of sparse rows: made dense, unless zeros stay zeros."""
-        return self(dense(x), 1, generator)
-
-    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
-        """A corrupted copy of the cells of a table, (n, d): as of any columns by default."""
-        return self(cells.values, 1, generator)
-
-    def share(self, n_features: int) -> float:
-        """Which part of a table's cells the likelihood counts: below 1, only those it hides."""
-        return 1.0
-
-    def going_on(self) -> float:
-        """How likely the model's own chain goes one more step from x before x̃ is drawn."""
-        return 0.0
-
-    @abstractmethod
-    def in_units(self, unit: float) -> "Corruption":
-        """The same corruption for data that are divided by ``unit``."""
+from isthmus._registry import Registry, is_real
+from isthmus.corruptions._corruption import Cells, Corruption
+from isthmus.corruptions.warp import Warp
+from isthmus.sparse import Batch, SparseBatch
 
 
 def _chosen(x: Tensor, width: int, rate: float, generator: torch.Generator) -> Tensor:
@@ -99,6 +49,21 @@ def _other_rows(x: Tensor, width: int, generator: torch.Generator) -> Tensor:
 def _require_rate(name: str, rate: float | str) -> None:
     if not (is_real(rate) and 0 <= rate <= 1):
         raise InvalidParameterError(f"{name}'s rate must lie in [0, 1]; got {rate!r}.")
+
+
+__all__ = [
+    "CORRUPTIONS",
+    "Cells",
+    "Corruption",
+    "GaussianNoise",
+    "Masking",
+    "SaltAndPepper",
+    "Swap",
+    "Walkback",
+    "Warp",
+    "corrupt",
+    "corrupt_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -326,80 +291,6 @@ class Walkback(Corruption):
     def going_on(self) -> float:
         """`rate`."""
         return self.rate
-
-    def in_units(self, unit: float) -> Corruption:
-        """The same."""
-        return self
-
-
-@dataclass(frozen=True)
-class Warp(Corruption):
-    """Each image is shifted, turned and stretched a little, with zeros where nothing was.
-
-    A random affine map about the middle of the image, by bilinear interpolation: shifts, angle and
-    the logarithms of two stretches are uniform between −1 and 1 times their largest values (Simard
-    et al., 2003, of handwritten digits). It acts on what the encoder sees, so of data that are
-    centred on the centred image. It is for images: of other columns it would make nonsense.
-
-    Args:
-        height: Of an image in pixels.
-        width: Of an image in pixels; as high as it is wide if None.
-        shift: The farthest, in pixels.
-        angle: The largest, in degrees.
-        stretch: The largest, as a fraction: 0.1 makes an image up to 10 % larger or smaller.
-    """
-
-    height: int = 28
-    width: int | None = None
-    shift: float = 2.0
-    angle: float = 10.0
-    stretch: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name, value in (("height", self.height), ("width", self.width or self.height)):
-            if not (is_whole(value) and value >= 1):
-                raise InvalidParameterError(
-                    f"Warp's {name} must be a whole number of pixels; got {value!r}."
-                )
-        for name in ("shift", "angle", "stretch"):
-            value = getattr(self, name)
-            if not (is_real(value) and 0 <= value < math.inf):
-                raise InvalidParameterError(
-                    f"Warp's {name} must be a finite number, 0 or more; got {value!r}."
-                )
-
-    def __call__(self, x: Tensor, width: int, generator: torch.Generator) -> Tensor:
-        """x seen through a map of its own for each row."""
-        shape = (self.height, self.width or self.height)
-        n, (depth, rest) = len(x), divmod(x.shape[1], math.prod(shape))
-        if rest or width != 1:
-            raise InvalidParameterError(
-                f"Warp({self.height}, {self.width}) is for images of {shape[0]} by {shape[1]} "
-                f"pixels, but the encoder sees rows of {x.shape[1]} columns; give their height "
-                "and width."
-            )
-        draws = 2 * torch.rand((n, 5), generator=generator, device=x.device, dtype=x.dtype) - 1
-        grid = F.affine_grid(self._maps(draws, shape), [n, depth, *shape], align_corners=False)
-        image = x.view(n, *shape, depth).permute(0, 3, 1, 2)
-        seen = F.grid_sample(image, grid, padding_mode="zeros", align_corners=False)
-        return seen.permute(0, 2, 3, 1).reshape(x.shape)
-
-    def _maps(self, draws: Tensor, shape: tuple[int, int]) -> Tensor:
-        """From the new image's places to the old one's, from −1 to 1 on each side, (n, 2, 3)."""
-        angle = math.radians(self.angle) * draws[:, 0]
-        across, down = (math.log1p(self.stretch) * draws[:, 1:3]).exp().unbind(1)
-        ratio = shape[0] / shape[1]
-        cosine, sine = angle.cos(), angle.sin()
-        shifts = [2 * self.shift * draws[:, 3 + i] / size for i, size in enumerate(shape[::-1])]
-        top = torch.stack([across * cosine, -across * sine * ratio, shifts[0]], 1)
-        bottom = torch.stack([down * sine / ratio, down * cosine, shifts[1]], 1)
-        return torch.stack([top, bottom], 1)
-
-    def of_cells(self, cells: Cells, generator: torch.Generator) -> Tensor:
-        """Always raises: a table is no image."""
-        raise InvalidParameterError(
-            "Warp is for images, and these data are a table with a likelihood for each column."
-        )
 
     def in_units(self, unit: float) -> Corruption:
         """The same."""
