@@ -26,6 +26,7 @@ PUBLIC = {
         "Autoencoder",
         "PretrainedClassifier",
         "PretrainedRegressor",
+        "SemanticHasher",
         "StackedAutoencoder",
         "load",
         "save",
@@ -45,7 +46,7 @@ PUBLIC = {
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
     "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback", "Warp"},
-    "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1"},
+    "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"},
     "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},
     "errors": {
@@ -54,9 +55,11 @@ PUBLIC = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     },
 }
@@ -259,6 +262,7 @@ ESTIMATORS = {
     "Autoencoder",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "SemanticHasher",
     "StackedAutoencoder",
 }
 LONG_LISTS = {

@@ -19,6 +19,7 @@ _HOMES = {
         "Autoencoder",
         "PretrainedClassifier",
         "PretrainedRegressor",
+        "SemanticHasher",
         "StackedAutoencoder",
         "load",
         "save",
@@ -45,7 +46,7 @@ _HOMES = {
         "Walkback",
         "Warp",
     ),
-    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
@@ -53,9 +54,11 @@ _HOMES = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     ),
 }
@@ -70,9 +73,11 @@ if TYPE_CHECKING:
         InvalidParameterError,
         IsthmusError,
         IsthmusWarning,
+        MissingPackageError,
         NotFittedError,
         SupportError,
         TrainingError,
+        UnreachableError,
         UnsupportedTypeError,
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback, Warp
@@ -81,6 +86,7 @@ if TYPE_CHECKING:
         Autoencoder,
         PretrainedClassifier,
         PretrainedRegressor,
+        SemanticHasher,
         StackedAutoencoder,
         load,
         save,
@@ -99,7 +105,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity, Neighbours
 
 __all__ = [
     "L1",
@@ -125,19 +131,23 @@ __all__ = [
     "KLSparsity",
     "Laplace",
     "Masking",
+    "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
     "PretrainedClassifier",
     "PretrainedRegressor",
     "SaltAndPepper",
+    "SemanticHasher",
     "StackedAutoencoder",
     "StudentT",
     "SupportError",
     "Swap",
     "TrainingError",
+    "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
     "Warp",

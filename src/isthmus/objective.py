@@ -102,6 +102,11 @@ class Objective:
         """Which part of a table's observed cells counts: below 1, only what is hidden."""
         return min((each.share(n_features) for each in self.corruptions), default=1.0)
 
+    @property
+    def n_near(self) -> int:
+        """How many nearest rows half of each batch is drawn from; 0 where any batch will do."""
+        return max((penalty.n_near() for penalty in self.penalties), default=0)
+
     @torch.no_grad()
     def step(self, model: Model, z: Tensor, generator: torch.Generator) -> Tensor:
         """One step of the chain that corruption and model make: z′ ~ p(z | h), h ~ p(h | x̃).

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
+    from isthmus.analysis.labels import LabelEfficiency, label_efficiency
+    from isthmus.analysis.maps import (
+        Neighbourhoods,
+        neighbour_accuracy,
+        neighbourhoods,
+    )
+    from isthmus.analysis.paired import Differences, accuracy_differences, r2_differences
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
@@ -45,6 +52,13 @@ _HOMES = {
     ),
     "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
     "isthmus.analysis.jacobians": ("jacobian",),
+    "isthmus.analysis.labels": ("LabelEfficiency", "label_efficiency"),
+    "isthmus.analysis.paired": ("Differences", "accuracy_differences", "r2_differences"),
+    "isthmus.analysis.maps": (
+        "Neighbourhoods",
+        "neighbour_accuracy",
+        "neighbourhoods",
+    ),
     "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
     "isthmus.analysis.tangents": (
         "TangentSpace",
@@ -58,26 +72,34 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CodeDensity",
+    "Differences",
     "Evidence",
     "FieldGap",
+    "LabelEfficiency",
+    "Neighbourhoods",
     "Parzen",
     "Pooled",
     "Sensitivity",
     "TangentSpace",
     "VectorField",
     "Walk",
+    "accuracy_differences",
     "annealed_log_evidence",
     "denoising_contractive_gap",
     "energy_difference",
     "fit_density",
     "flags",
     "jacobian",
+    "label_efficiency",
     "langevin",
     "local_dimension",
     "log_evidence",
+    "neighbour_accuracy",
+    "neighbourhoods",
     "p_values",
     "parzen_log_likelihood",
     "pool",
+    "r2_differences",
     "reasons",
     "sample_chain",
     "score_field",

@@ -1,6 +1,7 @@
 """The scikit-learn skin: final classes, thin."""
 
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.estimators.pretrained import PretrainedClassifier, PretrainedRegressor
 from isthmus.estimators.stacked import StackedAutoencoder
@@ -9,6 +10,7 @@ __all__ = [
     "Autoencoder",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "SemanticHasher",
     "StackedAutoencoder",
     "load",
     "save",

@@ -23,6 +23,7 @@ from isthmus._errors import (
 )
 from isthmus._random import make_generator
 from isthmus._registry import Registry, to_card
+from isthmus.binary import METRICS
 from isthmus.corruptions import CORRUPTIONS
 from isthmus.encoders import ENCODERS
 from isthmus.estimators.construct import Units, assemble, empty_start, least_size
@@ -37,10 +38,11 @@ PARTS: dict[str, Registry[Any]] = {
     "likelihood": LIKELIHOODS,
     "corruption": CORRUPTIONS,
     "penalty": PENALTIES,
+    "metric": METRICS,
 }
 OWN_NETWORK = "own"
 BY_NAME = "by_name"
-WIDTHS = ("hidden", "head")
+WIDTHS = ("hidden", "decoder_hidden", "head")
 
 Modules = tuple[nn.Module, nn.Module]
 

@@ -15,7 +15,7 @@ from isthmus.estimators.progress import Display, display, say
 from isthmus.estimators.resolve import fraction
 from isthmus.estimators.tables import Opened, open_rows
 from isthmus.stacking import Layer, train_layers
-from isthmus.training import Epoch, Plan, find_device, train
+from isthmus.training import Epoch, Plan, find_device, near_rows, train
 
 
 def begin_fit(estimator: Any, X: Any, opened: Opened, seed: int) -> Beginning:
@@ -71,7 +71,8 @@ def fit_autoencoder(
     with display(estimator.verbose, len(parts.rows), n_epochs) as shown:
         going_on = _train_layers(estimator, layers, parts, generator, shown)
         if plan is not None and going_on:
-            what = (model, objective, parts.rows, plan, generator, parts.held_out)
+            rows = near_rows(parts.rows, model, objective.n_near, generator)
+            what = (model, objective, rows, plan, generator, parts.held_out)
             follow(train(*what, shown.tick), estimator.history_, shown.show)
     eta = encoded(model, parts.some(report_rows(estimator.n_features_in_)))
     estimator.code_report_ = report(model, eta, say(estimator.verbose))

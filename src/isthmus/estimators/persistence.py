@@ -6,6 +6,7 @@ that are really there before memory is taken for them; and names, shapes and typ
 must be those of the model that the card describes.
 """
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
@@ -14,12 +15,18 @@ from isthmus._errors import FileFormatError, InvalidParameterError, NotFittedErr
 from isthmus.estimators.autoencoder_card import autoencoder_from, autoencoder_parts
 from isthmus.estimators.cards import OWN_NETWORK, Modules, finite
 from isthmus.estimators.fitted import Fitted
+from isthmus.estimators.hasher import SemanticHasher
+from isthmus.estimators.hasher_card import hasher_from, hasher_parts
 from isthmus.estimators.pretrained_card import PRETRAINED, pretrained_from, pretrained_parts
 from isthmus.estimators.supervised import Pretrained
 from isthmus.saving import read_model, write_model
 
 Path = str | PathLike[str]
-Saved = Fitted | Pretrained
+Saved = Fitted | Pretrained | SemanticHasher
+READERS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(PRETRAINED, pretrained_from),
+    SemanticHasher.__name__: hasher_from,
+}
 
 
 def save(estimator: Saved, path: Path) -> None:
@@ -40,8 +47,12 @@ def save(estimator: Saved, path: Path) -> None:
     """
     if not hasattr(estimator, "history_"):
         raise NotFittedError("Only a fitted estimator can be saved; call fit first.")
-    is_pretrained = isinstance(estimator, Pretrained)
-    card, tensors = pretrained_parts(estimator) if is_pretrained else autoencoder_parts(estimator)
+    if isinstance(estimator, Pretrained):
+        card, tensors = pretrained_parts(estimator)
+    elif isinstance(estimator, SemanticHasher):
+        card, tensors = hasher_parts(estimator)
+    else:
+        card, tensors = autoencoder_parts(estimator)
     write_model(path, finite({"isthmus": __version__, **card}), tensors)
 
 
@@ -71,7 +82,7 @@ def load(path: Path, *, network: Modules | None = None) -> Any:
             else f"{path} was not fitted with modules of your own; leave network out."
         )
     try:
-        read = pretrained_from if card["estimator"] in PRETRAINED else autoencoder_from
+        read: Callable[..., Any] = READERS.get(card["estimator"], autoencoder_from)
         return read(card, tensors, network)
     except Exception as error:
         # a card from a stranger can be wrong in any way, and must never look like a defect here

@@ -5,6 +5,7 @@ from isthmus.training.contracts import Goal, Learner
 from isthmus.training.evaluation import validate
 from isthmus.training.labelled import LabelledRows
 from isthmus.training.loop import Epoch, Plan, count_steps, train
+from isthmus.training.near import NearRows, near_rows
 from isthmus.training.optimizers import (
     OPTIMIZERS,
     Part,
@@ -26,6 +27,7 @@ __all__ = [
     "HeldOut",
     "LabelledRows",
     "Learner",
+    "NearRows",
     "Part",
     "Plan",
     "Rows",
@@ -38,6 +40,7 @@ __all__ = [
     "count_steps",
     "find_device",
     "make_rows",
+    "near_rows",
     "require_optimizer",
     "require_precision",
     "steady",

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from isthmus.data import Matrix
 from isthmus.model import Model
-from isthmus.networks import MLP
+from isthmus.networks import MLP, Shortcut
 from isthmus.sparse import Batch, SparseBatch, in_columns
 
 BLOCK_BYTES = 1 << 19
@@ -211,11 +211,12 @@ def _stays_sparse(matrix: Matrix, model: Model) -> bool:
     """Whether batches of non-zeros are all that the model needs, and fewer than the cells."""
     traits, network = model.likelihood.traits, model.encoder_network
     zeros_stay = traits.scaling == "none" and traits.entry in ("identity", "log1p")
-    if not (zeros_stay and isinstance(network, MLP)):
+    if not (zeros_stay and isinstance(network, MLP | Shortcut)):
         return False
     few = matrix.n_numbers <= FULLEST * len(matrix) * matrix.n_features
     if few:
-        in_columns(network.linear_layers[0])
+        for layer in network.first_layers:
+            in_columns(layer)
     return few
 
 
