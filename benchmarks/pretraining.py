@@ -6,8 +6,9 @@
     ISTHMUS_DATA=folder python benchmarks/pretraining.py deep
     ISTHMUS_DATA=folder python benchmarks/pretraining.py adult [--seeds 5]
 
-``labels``: test errors with few labels, for as many draws of the labels as there are seeds: the
-network from scratch, with pretraining on all rows, and with pretraining and consistency.
+``labels``: test errors with few labels, for as many draws of the labels as there are seeds: a
+network from scratch and with pretraining on all rows; each also with labelled rows warped, and
+with predictions for warped rows, or for adversarial ones, made consistent on all rows.
 
 ``basic``: 10,000 training rows of MNIST, 2,000 for validation, 10,000 test rows, three sigmoid
 layers of 1,000: without pretraining, stacked usual, denoising and contractive autoencoders
@@ -45,8 +46,10 @@ from isthmus import (
     Masking,
     PretrainedClassifier,
     StackedAutoencoder,
+    Warp,
 )
 
+WARP = Warp(28, shift=3, angle=15, stretch=0.2)
 Fit = Callable[[np.ndarray, np.ndarray], Any]
 
 
@@ -95,11 +98,11 @@ def labels(asked: argparse.Namespace) -> None:
         x, y, x_test, y_test = images(data, asked.rows)
         network = Autoencoder(
             64,
-            hidden=(512,),
-            activation="relu",
+            hidden=(256,),
+            network=asked.network,
             likelihood="gaussian_shared",
-            corruption=Masking(0.25),
-            max_epochs=times(30, asked.epochs),
+            corruption=[WARP, Masking(0.25)],
+            max_epochs=times(20, asked.epochs),
             validation_fraction=0,
             random_state=0,
         )
@@ -130,17 +133,18 @@ def label_models(
         "max_epochs": times(200, factor),
         "random_state": seed,
     }
-    others = {
-        **alone,
-        "max_epochs": times(30, factor),
-        "batch_size": 128,
-        "consistency": 1.0,
-        "adversary": 2.0,
-    }
+    warped = {**alone, "corruption": [WARP, Masking(0.25)]}
+    others = {**alone, "max_epochs": times(15, factor), "batch_size": 128, "consistency": 1.0}
+    sure = {**others, "corruption": [WARP, Masking(0.25)], "confidence": 0.95}
+    adversarial = {**others, "adversary": 2.0}
     return [
         ("scratch", PretrainedClassifier(untrained, pretrain=False, **alone)),
         ("pretrained", PretrainedClassifier(pretrained, **alone)),
-        ("pretrained, consistent", PretrainedClassifier(pretrained, **others)),
+        ("scratch, warped", PretrainedClassifier(untrained, pretrain=False, **warped)),
+        ("pretrained, warped", PretrainedClassifier(pretrained, **warped)),
+        ("scratch, consistent", PretrainedClassifier(untrained, pretrain=False, **sure)),
+        ("pretrained, consistent", PretrainedClassifier(pretrained, **sure)),
+        ("pretrained, adversarial", PretrainedClassifier(pretrained, **adversarial)),
     ]
 
 
@@ -284,6 +288,7 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=60_000, help="training rows at most")
     parser.add_argument("--epochs", type=float, default=1.0, help="a factor")
     parser.add_argument("--only", nargs="+", default=[], help="names of models")
+    parser.add_argument("--network", choices=["mlp", "conv"], default="conv")
     parser.add_argument("--stacked", action="store_true", help="layer by layer first")
     asked = parser.parse_args()
     {"labels": labels, "basic": basic, "deep": deep, "adult": adult}[asked.what](asked)
