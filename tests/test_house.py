@@ -27,6 +27,7 @@ PUBLIC = {
         "PretrainedClassifier",
         "PretrainedRegressor",
         "SemanticHasher",
+        "StackedAutoencoder",
         "load",
         "save",
     },
@@ -44,7 +45,7 @@ PUBLIC = {
         "ZeroInflatedNegativeBinomial",
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
-    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"},
+    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback", "Warp"},
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"},
     "hashing": {"CodeStore"},
     "rooms": {"analysis", "plots"},
@@ -179,7 +180,7 @@ def arguments_of(function):
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
         | PUBLIC["hashing"]
-        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
+        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "StackedAutoencoder"}
     ),
 )
 def test_every_parameter_is_documented(name):
@@ -257,7 +258,13 @@ def test_all_exceptions_inherit_the_librarys_and_a_builtin():
 
 # ---- sizes ----------------------------------------------------------------------------------
 
-ESTIMATORS = {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "SemanticHasher"}
+ESTIMATORS = {
+    "Autoencoder",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
+    "SemanticHasher",
+    "StackedAutoencoder",
+}
 LONG_LISTS = {
     f"{name}.__init__" for name in ESTIMATORS
 }  # a scikit-learn estimator lists its parameters

@@ -1,10 +1,13 @@
 """p(y | h) and its objective against closed forms and torch's own gradients."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from scipy.stats import entropy
 from torch.nn import functional as F
 
 from isthmus import Categorical, Gaussian, GaussianNoise, Masking
@@ -12,6 +15,7 @@ from isthmus.objective import Objective
 from isthmus.prediction import (
     Confident,
     Drawn,
+    Expected,
     Labelled,
     Predictor,
     Supervision,
@@ -49,7 +53,7 @@ def predictor(z, likelihood=None, start=None, scaling=(0.0, 1.0), hidden=(6, 4))
 def supervision(*corruptions, reconstruction=0.0, consistency=0.0, virtual=None, thaw=None):
     return Supervision(
         Objective(corruptions), Objective(), reconstruction, consistency,
-        virtual or Confident(0.6), thaw,
+        virtual or Confident(0.6), thaw=thaw,
     )  # fmt: skip
 
 
@@ -129,21 +133,56 @@ def test_labelled_and_virtual_rows_are_corrupted_and_reconstructed_ones_by_their
 
 
 def test_drawn_labels_cost_the_divergence_plus_the_entropy():
-    p, q = Gaussian(1.0), torch.tensor([[0.7]]).double()
-    mean, zero = torch.zeros(200_000, 1).double(), torch.zeros(1).double()
-    y, weight = Drawn()(p, (mean, zero), generator())
-    assert bool((weight == 1).all())
-    cross = p.nll(y, (q.expand_as(y), zero))
+    p, n = Gaussian(1.0), 200_000
+    zero = torch.zeros(1).double()
+    mean, other = torch.zeros(n, 1).double(), torch.full((n, 1), 0.7).double()
+    cross = Drawn()(p, (mean, zero), (other, zero), generator())
     expected = 0.5 * math.log(2 * math.pi * math.e) + 0.5 * 0.7**2
-    error = float(cross.std()) / math.sqrt(len(y))
+    error = float(cross.std()) / math.sqrt(n)
     assert abs(float(cross.mean()) - expected) < 5 * error
 
 
+def test_expected_labels_cost_the_divergence(rng):
+    one, two = (torch.from_numpy(rng.normal(size=(20, 1, 4))) for _ in range(2))
+    found = Expected()(Categorical(4), (one,), (two,), generator())
+    p, q = softmax(one[:, 0].numpy(), axis=1), softmax(two[:, 0].numpy(), axis=1)
+    np.testing.assert_allclose(found, entropy(p, q, axis=1))
+
+
 def test_only_confident_classes_count():
-    eta = torch.tensor([[[0.0, 0.0]], [[0.0, math.log(9)]], [[math.log(19.1), 0.0]]])
-    y, weight = Confident(0.9 - 1e-6)(Categorical(2), (eta,), generator())
-    assert y[1:, 0].tolist() == [1, 0]
-    assert weight.tolist() == [0, 1, 1]
+    eta = torch.tensor([[[0.0, 0.0]], [[0.0, math.log(9)]], [[math.log(19), 0.0]]]).double()
+    found = torch.tensor([[[0.0, 0.0]], [[0.0, math.log(3)]], [[0.0, math.log(3)]]]).double()
+    cost = Confident(0.9 - 1e-6)(Categorical(2), (eta,), (found,), generator())
+    np.testing.assert_allclose(cost, [0, -math.log(0.75), -math.log(0.25)])
+
+
+def test_the_adversarys_step_is_along_the_weights_of_a_linear_classifier(batch):
+    """Of two classes softmax(Wx), the divergence rises along ±(w_1 − w_0) only."""
+    start = (torch.zeros(1, 2).double(),)
+    model = wake(make_model(batch.z, Gaussian(), n_components=2, hidden=())).double()
+    both = Predictor(model, wake(make_head(
+        Categorical(2), (2,), "tanh", start, (0.0, 1.0), generator()
+    )).double())  # fmt: skip
+    down = both.model.encoder_network.linear_layers[0]
+    up = both.head.decoder_network.linear_layers[0]
+    line = ((up.weight @ down.weight)[1] - (up.weight @ down.weight)[0]).detach()
+    objective = replace(supervision(consistency=1.0, virtual=Expected()), radius=0.5)
+    batch = replace(batch, y=batch.y.clamp_max(1))
+    cost = objective(both, batch, generator()).penalties["consistency"][0]
+    logits = both.head.decoder_network(both.model.code(batch.others)).detach()
+    p = logits.softmax(1)
+    costs = []
+    for sign in (-1, 1):
+        moved = batch.others + sign * 0.5 * line / line.norm()
+        q = both.head.decoder_network(both.model.code(moved)).softmax(1)
+        costs.append((p * (p.log() - q.log())).sum(1))
+    low, high = torch.minimum(*costs).mean(), torch.maximum(*costs).mean()
+    assert float(low.detach()) <= float(cost.detach()) <= float(high.detach())
+    assert float(low.detach()) > 0.8 * float(high.detach()) > 0
+    random = replace(objective, radius=0.0, seen=Objective((GaussianNoise(0.5 / D**0.5),)))
+    assert random(both, batch, generator()).penalties["consistency"][0].item() < float(
+        low.detach()
+    )
 
 
 def test_layers_thaw_from_the_top_until_half_of_the_training_is_done(batch):

@@ -20,6 +20,7 @@ _HOMES = {
         "PretrainedClassifier",
         "PretrainedRegressor",
         "SemanticHasher",
+        "StackedAutoencoder",
         "load",
         "save",
     ),
@@ -44,6 +45,7 @@ _HOMES = {
         "SaltAndPepper",
         "Swap",
         "Walkback",
+        "Warp",
     ),
     "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
         SaltAndPepper,
         Swap,
         Walkback,
+        Warp,
     )
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import (
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
         PretrainedClassifier,
         PretrainedRegressor,
         SemanticHasher,
+        StackedAutoencoder,
         load,
         save,
     )
@@ -148,6 +152,7 @@ __all__ = [
     "PretrainedRegressor",
     "SaltAndPepper",
     "SemanticHasher",
+    "StackedAutoencoder",
     "StudentT",
     "SupportError",
     "Swap",
@@ -155,6 +160,7 @@ __all__ = [
     "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
+    "Warp",
     "ZeroInflatedNegativeBinomial",
     "analysis",
     "load",

@@ -8,17 +8,19 @@ The encoder and a small *head* are trained together on the rows that have a labe
 The first term is the likelihood of the labels; the last one, the autoencoder's own objective,
 keeps the encoder to what all rows say while few labels pull at it. The middle one makes
 predictions *consistent*: ŷ is a virtual label, which the model gives to the clean row and must
-find again in a corrupted one. Of classes ŷ is the most probable one, where it is probable enough
-(Lee, 2013; Sohn et al., 2020): a row without a label then teaches that its neighbours under C are
-of its class. Of numbers ŷ is drawn from p(y | h), which makes the term KL(p(y | h) ‖ p(y | h̃)) up
-to a constant (Sajjadi et al., 2016).
+find again in a corrupted one. So a row without a label teaches that its neighbours under C are of
+its class. Of classes ŷ has the probabilities p(y | h), and the term is KL(p(y | h) ‖ p(y | h̃))
+(Sajjadi et al., 2016); or it is the most probable one, where that is probable enough (Lee, 2013;
+Sohn et al., 2020). Of numbers ŷ is drawn from p(y | h), which is the same up to a constant. The
+copy may besides be moved a step where its prediction changes most (virtual adversarial training,
+Miyato et al., 2018).
 
 All terms are in nats per row and in the units of the user, so λ = 1 weighs what a label says like
 what the features say.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,9 +33,10 @@ from isthmus.likelihoods import Eta, Likelihood
 from isthmus.model import Model, Shape
 from isthmus.networks import MLP
 from isthmus.objective import Objective, Terms
-from isthmus.sparse import Batch
+from isthmus.sparse import Batch, dense
 
 THAWED_BY = 0.5
+PROBE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,24 +202,37 @@ class Thaw:
 
 
 class Virtual(ABC):
-    """How a row without a label is given one, by the model itself."""
+    """What a row without a label asks of its corrupted copy: the prediction for the clean one."""
 
     @abstractmethod
     def __call__(
-        self, likelihood: Likelihood, eta: Eta, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Virtual labels (n, 1), and the weight of each, (n,).
+        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
+    ) -> Tensor:
+        """The cost of what is predicted for the copies, in nats, (n,).
 
         Args:
             likelihood: p(y | h).
-            eta: Of the clean rows.
+            eta: Of the clean rows, without a graph.
+            found: Of their copies.
             generator: Source of draws.
         """
 
 
 @dataclass(frozen=True)
+class Expected(Virtual):
+    """KL(p(y | h) ‖ p(y | h̃)) of classes."""
+
+    def __call__(
+        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
+    ) -> Tensor:
+        """See `Virtual`."""
+        target, log_prob = (each[0].flatten(1).log_softmax(1) for each in (eta, found))
+        return (target.exp() * (target - log_prob)).sum(1)
+
+
+@dataclass(frozen=True)
 class Confident(Virtual):
-    """The most probable class; it counts where it is at least so probable.
+    """−log p(ŷ | h̃) of the most probable class ŷ; it counts where it is at least so probable.
 
     Attributes:
         least: The probability.
@@ -225,24 +241,23 @@ class Confident(Virtual):
     least: float
 
     def __call__(
-        self, likelihood: Likelihood, eta: Eta, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
+    ) -> Tensor:
         """See `Virtual`."""
         y = likelihood.mean(eta)
         probability = likelihood.log_prob(y, eta).exp()
-        return y, (probability[:, 0] >= self.least).to(y.dtype)
+        return (probability[:, 0] >= self.least).to(y.dtype) * likelihood.nll(y, found)
 
 
 @dataclass(frozen=True)
 class Drawn(Virtual):
-    """A draw of p(y | h)."""
+    """−log p(ŷ | h̃) of a draw ŷ of p(y | h): the divergence, up to a constant, in the mean."""
 
     def __call__(
-        self, likelihood: Likelihood, eta: Eta, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
+    ) -> Tensor:
         """See `Virtual`."""
-        y = likelihood.sample(eta, generator)
-        return y, torch.ones_like(y[:, 0])
+        return likelihood.nll(likelihood.sample(eta, generator), found)
 
 
 @dataclass(frozen=True)
@@ -254,7 +269,8 @@ class Supervision:
         rows: J, of which only the terms count.
         reconstruction: λ.
         consistency: c.
-        virtual: Gives ŷ.
+        virtual: What ŷ is, and what it costs.
+        radius: Length of a step that makes the copy as inconsistent as can be; 0 for none.
         thaw: Lets layers move in their turn; None if all move from the start.
     """
 
@@ -263,6 +279,7 @@ class Supervision:
     reconstruction: float
     consistency: float
     virtual: Virtual
+    radius: float = 0.0
     thaw: Thaw | None = None
 
     @property
@@ -285,7 +302,7 @@ class Supervision:
             generator: Source of corruption and draws.
             progress: The part of the training that is done, in [0, 1].
         """
-        h = self._corrupted_code(model, batch.z, generator)
+        h = model.code_of(self.seen.corrupted(model.model, batch.z, generator)[0])
         nll = batch.weight * model.head.nll(batch.y, h)
         means = {}
         if batch.others is not None and self.consistency:
@@ -297,15 +314,20 @@ class Supervision:
         penalties = {name: mean.expand(len(nll)) for name, mean in means.items()}
         return Terms(nll, None, None, penalties)
 
-    def _corrupted_code(self, model: Predictor, z: Batch, generator: torch.Generator) -> Tensor:
-        return model.code_of(self.seen.corrupted(model.model, z, generator)[0])
-
     def _inconsistency(self, model: Predictor, z: Batch, generator: torch.Generator) -> Tensor:
-        """−log p(ŷ | h̃) of each row, 0 where no ŷ is probable enough, (m,)."""
+        """What ŷ costs in the corrupted copy of each row, (m,)."""
         with torch.no_grad():
             eta = model.decode(model.code(z))
-            y, weight = self.virtual(model.head.likelihood, eta, generator)
-        return weight * model.head.nll(y, self._corrupted_code(model, z, generator))
+        entered = self.seen.corrupted(model.model, z, generator)[0]
+
+        def cost(x: Batch) -> Tensor:
+            found = model.decode(model.code_of(x))
+            return self.virtual(model.head.likelihood, eta, found, generator)
+
+        if self.radius:
+            entered = dense(entered)
+            entered = entered + self.radius * _steepest(cost, entered, self.radius, generator)
+        return cost(entered)
 
     def descend(
         self,
@@ -352,3 +374,26 @@ class Supervision:
         if not torch.isfinite(model.head.nll(batch.y, h)).all():
             return "the log-likelihood of a label is not finite"
         return None
+
+
+def _steepest(
+    cost: Callable[[Tensor], Tensor], x: Tensor, radius: float, generator: torch.Generator
+) -> Tensor:
+    """Unit vectors along which the cost of each row rises most, (m, d).
+
+    The cost has its least value, and so no slope, where the copy is the clean row. One step of the
+    power method on its second derivatives is a slope beside it (Miyato et al., 2018).
+    """
+    direction = _unit(torch.empty_like(x).normal_(generator=generator))
+    beside = (x.detach() + PROBE * radius * direction).requires_grad_()
+    (slope,) = torch.autograd.grad(cost(beside).sum(), beside)
+    return _unit(slope).detach()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Rows of length 1; 0 where there is no direction."""
+    longest = x.abs().amax(1, keepdim=True)
+    tiny = torch.finfo(x.dtype).tiny
+    x = x / longest.clamp_min(tiny)
+    unit: Tensor = x / x.norm(dim=1, keepdim=True).clamp_min(tiny)
+    return unit

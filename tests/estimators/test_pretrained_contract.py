@@ -18,8 +18,8 @@ from isthmus import (
     UnsupportedTypeError,
 )
 
-CHECKED = {"max_epochs": 30, "learning_rate": 1e-2, "batch_size": 16, "random_state": 0}
-QUICK = Autoencoder(4, hidden=(8,), max_epochs=2)
+CHECKED = {"max_epochs": 12, "learning_rate": 3e-2, "batch_size": 16, "random_state": 0}
+QUICK = Autoencoder(4, hidden=(8,), max_epochs=1)
 
 
 @parametrize_with_checks(

@@ -9,7 +9,8 @@ is masked becomes a missing one, which the encoder is told, and noise is for rea
 
 Vincent et al. (2008, 2010) introduced masking, salt-and-pepper and Gaussian noise; swapping cells
 between rows keeps each column's marginal distribution exactly. Walkback (Bengio et al., 2013)
-sends x along the model's own chain first. NeighbourWalk takes a whole row for another one near it.
+sends x along the model's own chain first. NeighbourWalk takes a whole row for another one near it,
+and Warp shifts, turns and stretches an image.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from isthmus._registry import Registry
 from isthmus.corruptions._corruption import Cells, Corruption
 from isthmus.corruptions.noise import GaussianNoise, Masking, SaltAndPepper, Swap
 from isthmus.corruptions.walks import NeighbourWalk, Walkback
+from isthmus.corruptions.warp import Warp
 from isthmus.sparse import Batch, SparseBatch
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "SaltAndPepper",
     "Swap",
     "Walkback",
+    "Warp",
     "corrupt",
     "corrupt_cells",
 ]
@@ -49,6 +52,7 @@ CORRUPTIONS: Registry[Corruption] = Registry(
         "swap": Swap,
         "walkback": Walkback,
     },
+    composites=(Warp,),  # by itself it does not know the size of an image
 )
 
 

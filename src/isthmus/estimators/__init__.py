@@ -4,12 +4,14 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.estimators.pretrained import PretrainedClassifier, PretrainedRegressor
+from isthmus.estimators.stacked import StackedAutoencoder
 
 __all__ = [
     "Autoencoder",
     "PretrainedClassifier",
     "PretrainedRegressor",
     "SemanticHasher",
+    "StackedAutoencoder",
     "load",
     "save",
 ]

@@ -9,21 +9,21 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
-from isthmus._random import RandomState, draw_seed, make_generator
+from isthmus._random import RandomState, draw_seed
 from isthmus.corruptions import Corruption
 from isthmus.encoders import Encoder
 from isthmus.estimators import resolve
 from isthmus.estimators.apply import common_unit, data_to_read
-from isthmus.estimators.beginning import begin_fit
 from isthmus.estimators.construct import check_support
 from isthmus.estimators.fitted import Fitted
-from isthmus.estimators.held_out import codes_of, try_out
-from isthmus.estimators.learn import encoded, follow, one_pass, report, report_rows, split
-from isthmus.estimators.progress import display, say
-from isthmus.estimators.resolve import ByName, Given, Network, fraction
+from isthmus.estimators.fitting import begin_fit, fit_autoencoder
+from isthmus.estimators.held_out import codes_of
+from isthmus.estimators.learn import encoded, follow, one_pass, report
+from isthmus.estimators.progress import say
+from isthmus.estimators.resolve import ByName, Given, Network
 from isthmus.estimators.tables import open_rows
 from isthmus.penalties import Penalty
-from isthmus.training import near_rows, train
+from isthmus.training import train
 
 
 class Autoencoder(Fitted):
@@ -151,22 +151,7 @@ class Autoencoder(Fitted):
             InvalidParameterError: A parameter outside its range.
             TrainingError: No finite step could be found.
         """
-        plan = resolve.read_plan(self.get_params(deep=False))
-        held_out = fraction("validation_fraction", self.validation_fraction)
-        seed = draw_seed(self.random_state)
-        parts = split(begin_fit(self, X, open_rows(X, self.likelihood), seed), held_out, seed)
-        objective = self._recipe.objective.in_units(common_unit(self.model_))
-        if self.verbose:
-            for line in objective.choices(self.model_, parts.some(1)):
-                say(self.verbose)(line)
-        generator = make_generator(seed, self.model_.device)
-        rows = near_rows(parts.rows, self.model_, objective.n_near, generator)
-        what = (self.model_, objective, rows, plan, generator, parts.held_out)
-        with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            follow(train(*what, shown.tick), self.history_, shown.show)
-        eta = encoded(self.model_, parts.some(report_rows(self.n_features_in_)))
-        self.code_report_ = report(self.model_, eta, say(self.verbose))
-        self._tried = try_out(self.model_, parts, seed, hid=bool(objective.corruptions))
+        fit_autoencoder(self, X, resolve.read_plan(self.get_params(deep=False)))
         return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:

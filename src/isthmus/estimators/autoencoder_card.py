@@ -25,10 +25,13 @@ from isthmus.estimators.cards import (
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.held_out import CODES, REFERENCE, spread_card, tried_from_file
 from isthmus.estimators.resolve import read_recipe
+from isthmus.estimators.stacked import StackedAutoencoder, read_layers
 from isthmus.likelihoods import LIKELIHOODS
 
 BUILT = ("n_components", "hidden", "activation", "network", "tied", "encoder")
-AUTOENCODERS: dict[str, type[Fitted]] = {Autoencoder.__name__: Autoencoder}
+AUTOENCODERS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Autoencoder, StackedAutoencoder)
+}
 
 Described = tuple[dict[str, Any], dict[str, Tensor]]
 
@@ -36,9 +39,13 @@ Described = tuple[dict[str, Any], dict[str, Tensor]]
 def autoencoder_parts(estimator: Fitted) -> Described:
     """The card and the tensors of a fitted autoencoder."""
     built = {name: getattr(estimator._recipe, name) for name in BUILT}
+    params = estimator.get_params(deep=False)
+    layers, histories = params.pop("layers", None), getattr(estimator, "layer_history_", None)
     card = {
         "estimator": type(estimator).__name__,
-        "params": params_card(estimator.get_params(deep=False)),
+        "params": params_card(params),
+        "layers": None if layers is None else [params_card(each) for each in layers],
+        "layer_history": histories and [[asdict(e) for e in each] for each in histories],
         "built": params_card(built),
         "fitted": fitted_card(estimator),
         "schema": None if estimator.schema_ is None else estimator.schema_.card(),
@@ -53,7 +60,7 @@ def autoencoder_parts(estimator: Fitted) -> Described:
 
 def autoencoder_from(
     card: Mapping[str, Any], tensors: Mapping[str, Tensor], network: Modules | None
-) -> Fitted:
+) -> Any:
     """The autoencoder that `autoencoder_parts` described.
 
     Args:
@@ -73,6 +80,12 @@ def autoencoder_from(
     likelihood = LIKELIHOODS.from_card(card["likelihood"])
     row_shape = row_shape_from(card["fitted"], tensors["scale"])
     estimator = AUTOENCODERS[card["estimator"]](**params)
+    if card.get("layers") is not None:
+        layers = [params_from_card(each, None) for each in card["layers"]]
+        estimator.set_params(layers=layers)
+        read_layers({**params, "layers": layers})
+    if card.get("layer_history") is not None:
+        estimator.layer_history_ = [list(map(epoch_from, each)) for each in card["layer_history"]]
     restore(estimator, card["fitted"], row_shape)
     estimator.history_ = [epoch_from(record) for record in card["history"]]
     weights = {name: t for name, t in tensors.items() if name not in (REFERENCE, CODES)}

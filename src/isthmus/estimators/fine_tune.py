@@ -17,8 +17,8 @@ from isthmus.data import Data, Matrix, Stream
 from isthmus.data.convert import as_matrix
 from isthmus.estimators.apply import common_unit
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.beginning import begin_fit
 from isthmus.estimators.fitted import Fitted
+from isthmus.estimators.fitting import begin_fit
 from isthmus.estimators.held_out import Tried
 from isthmus.estimators.learn import follow
 from isthmus.estimators.progress import display
@@ -56,6 +56,7 @@ class Tuning:
         objective: C, on what the encoder sees, in the user's units.
         reconstruction: λ.
         consistency: c.
+        radius: Of the adversary's step, in the user's units.
     """
 
     head: tuple[int, ...]
@@ -65,6 +66,7 @@ class Tuning:
     objective: Objective
     reconstruction: float
     consistency: float
+    radius: float
 
 
 def read_tuning(params: dict[str, Any]) -> Tuning:
@@ -74,16 +76,16 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
         InvalidParameterError: A value outside its range, or consistency without a corruption.
     """
     freeze, decay = params["freeze"], params["layer_decay"]
-    weights = {name: params[name] for name in ("reconstruction", "consistency")}
+    weights = {name: params[name] for name in ("reconstruction", "consistency", "adversary")}
     for name, value in {**weights, "layer_decay": decay}.items():
         wrong = isinstance(value, bool) or not isinstance(value, int | float | np.number)
         if wrong or not 0 <= value < float("inf"):
             raise InvalidParameterError(f"{name} must be a number, 0 or more; got {value!r}.")
     corruptions = several(CORRUPTIONS, params["corruption"])
-    if weights["consistency"] and not corruptions:
+    if weights["consistency"] and not (corruptions or weights["adversary"]):
         raise InvalidParameterError(
             "consistency compares predictions for clean and corrupted rows, and there is no "
-            "corruption; give one, such as corruption=Masking(0.25)."
+            "corruption; give one, such as corruption=Masking(0.25), or adversary=1.0."
         )
     if not isinstance(params["head"], tuple | list):
         raise InvalidParameterError(
@@ -100,6 +102,7 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
         Objective(corruptions),
         float(weights["reconstruction"]),
         float(weights["consistency"]),
+        float(weights["adversary"]),
     )
 
 
@@ -171,7 +174,7 @@ class Answers:
         y: Labels in the user's units or codes of classes, (n, 1).
         weight: Of each, (n,).
         scaling: Centre and scale.
-        virtual: How rows without a label get one.
+        virtual: What rows without a label ask for.
     """
 
     likelihood: Likelihood
@@ -241,6 +244,7 @@ class Course:
             reconstruction=tuning.reconstruction,
             consistency=tuning.consistency,
             virtual=answers.virtual,
+            radius=tuning.radius / unit,
             thaw=Thaw(self._moving) if tuning.gradual else None,
         )
         self._labelled = gathered(data, places.rows)

@@ -27,7 +27,7 @@ from isthmus.estimators.labels import (
 from isthmus.estimators.resolve import number
 from isthmus.estimators.supervised import Pretrained
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Likelihood
-from isthmus.prediction import Confident, Drawn
+from isthmus.prediction import Confident, Drawn, Expected, Virtual
 
 OneCorruption = str | Corruption
 
@@ -61,9 +61,14 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         layer_decay: Learning rate of each layer as a factor of that of the layer above it.
         corruption: C: one or a list, names or objects; None for none.
         reconstruction: λ, the weight of the autoencoder's objective.
-        consistency: c, the weight of virtual labels: a clean row's most probable class is what
-            its corrupted copy is to be given (Sohn et al., 2020).
-        confidence: How probable it must be to count.
+        consistency: c, the weight of virtual labels: what is predicted for a clean row is what
+            its corrupted copy is to be given.
+        confidence: None compares the probabilities of all classes (Sajjadi et al., 2016); a
+            number takes the most probable one, and only where it is so probable (Sohn et al.,
+            2020).
+        adversary: Length of a step that moves the copy where its prediction changes most (virtual
+            adversarial training, Miyato et al., 2018), in the units of `GaussianNoise`; 0 for
+            none.
         class_weight: None, ``"balanced"``, or a dictionary of weights by class.
         optimizer: As in `Autoencoder`.
         learning_rate: The highest rate; it warms up and decays along a cosine.
@@ -110,7 +115,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         corruption: OneCorruption | list[OneCorruption] | None = None,
         reconstruction: float = 0.0,
         consistency: float = 0.0,
-        confidence: float = 0.95,
+        confidence: float | None = None,
+        adversary: float = 0.0,
         class_weight: str | dict[Any, float] | None = None,
         optimizer: str = "adamw",
         learning_rate: float = 1e-3,
@@ -133,6 +139,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         self.reconstruction = reconstruction
         self.consistency = consistency
         self.confidence = confidence
+        self.adversary = adversary
         self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -149,7 +156,9 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         return read_classes(y)
 
     def _answers(self, labels: Labels) -> Answers:
-        least = number("confidence", self.confidence, 0.0, 1.0)
+        virtual: Virtual = Expected()
+        if self.confidence is not None:
+            virtual = Confident(number("confidence", self.confidence, 0.0, 1.0))
         classes, codes = np.unique(labels.values, return_inverse=True)
         require_two(classes)
         self.classes_ = classes
@@ -158,7 +167,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
             codes[:, None].astype(np.float64),
             self._weights(classes, labels.values)[codes],
             (0.0, 1.0),
-            Confident(least),
+            virtual,
         )
 
     def _weights(self, classes: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
@@ -255,6 +264,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         corruption: C: one or a list, names or objects; None for none.
         reconstruction: λ, the weight of the autoencoder's objective.
         consistency: c, the weight of virtual labels.
+        adversary: As in `PretrainedClassifier`.
         optimizer: As in `Autoencoder`.
         learning_rate: The highest rate; it warms up and decays along a cosine.
         batch_size: Labelled rows per step, and rows of all.
@@ -288,6 +298,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         corruption: OneCorruption | list[OneCorruption] | None = None,
         reconstruction: float = 0.0,
         consistency: float = 0.0,
+        adversary: float = 0.0,
         optimizer: str = "adamw",
         learning_rate: float = 1e-3,
         batch_size: int = 64,
@@ -309,6 +320,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         self.corruption = corruption
         self.reconstruction = reconstruction
         self.consistency = consistency
+        self.adversary = adversary
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size

@@ -73,16 +73,16 @@ def read_recipe(params: dict[str, Any]) -> Recipe:
             f"hidden must be a tuple of widths, such as (256,) or (); got {hidden!r}."
         )
     activation(params["activation"])
-    network = params["network"]
+    network, tied = params.get("network", "mlp"), params.get("tied", False)
     if isinstance(network, list):
         network = tuple(network)
-    _require_network(network, params["tied"])
+    _require_network(network, tied)
     return Recipe(
         n_components=whole("n_components", params["n_components"], 1),
         hidden=tuple(whole("hidden", width, 1) for width in hidden),
         activation=params["activation"],
         network=network,
-        tied=bool(params["tied"]),
+        tied=bool(tied),
         encoder=ENCODERS.resolve(params["encoder"]),
         objective=Objective(
             several(CORRUPTIONS, params["corruption"]), several(PENALTIES, params["penalty"])
