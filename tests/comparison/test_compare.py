@@ -2,15 +2,18 @@
 
 import json
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.datasets import load_digits
 
 from isthmus._errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.comparison import Settings, compare, judges
+from isthmus.comparison.representations import quietly
 from tests.report.html_reader import require_self_contained
 
 FAST = Settings(max_epochs=3, n_components=3)
@@ -137,6 +140,25 @@ def test_without_a_label(table):
     assert "judges" not in found.record["representations"]["raw"]
     assert "Does a code help?" not in found.html
     require_self_contained(found.html)
+
+
+def test_counts_in_a_sparse_matrix(rng):
+    y = rng.integers(0, 2, 80)
+    counts = sp.csr_array(rng.poisson(0.3 + 0.5 * y[:, None] * (np.arange(30) < 15)))
+    record = compare(counts, y, FAST).record
+    assert record["data"]["row_shape"] == [30]
+    assert record["representations"]["raw"]["bytes_per_row"] <= 120
+
+
+def test_ctrl_c_in_one_training_ends_the_comparison():
+    def stopped():
+        warnings.warn("Stopped by the user in epoch 3; …", IsthmusWarning, stacklevel=1)
+
+    with pytest.raises(KeyboardInterrupt):
+        quietly(stopped)
+    heard = []
+    quietly(lambda: warnings.warn("a level", IsthmusWarning, stacklevel=1), heard.append)
+    assert heard == ["a level"]
 
 
 def test_rows_without_a_label_are_learned_from(rng):

@@ -68,7 +68,7 @@ def _labels(label: str | None, data: Path, rows: Any) -> Any:
 
     if data.suffix.lower() == ".npz":
         return read(data, label)
-    if not Path(label).is_file():
+    if not (Path(label).suffix and Path(label).is_file()):
         return label
     given = read(label)
     if hasattr(given, "column_names"):
