@@ -46,6 +46,7 @@ def report(  # noqa: PLR0913  # one option for each of the settings
             "sentence": found.sentence,
             "use": record["use"],
             "why": record["why"],
+            "by_judge": record.get("by_judge", []),
             "report": output,
             "figures": str(beside),
             "rows": record["data"]["rows_used"],

@@ -12,7 +12,7 @@ from isthmus import __version__
 from isthmus import report as pages
 from isthmus.analysis.labels import take
 from isthmus.comparison import pictures
-from isthmus.comparison.judges import JUDGES
+from isthmus.comparison.judges import JUDGES, SAID
 from isthmus.comparison.measure import Bench, Tried
 from isthmus.comparison.pictures import Map
 from isthmus.comparison.rule import BETTER, CHEAPER_WINS, RAW, span
@@ -26,10 +26,6 @@ RULES = {
     CHEAPER_WINS: "its interval lies above the margin, and it needs half the bytes or half the "
     "time",
     RAW: "no interval lies above 0, and none above the margin for half the bytes or half the time",
-}
-JUDGE_NAMES = {
-    False: ("logistic regression", "10 nearest neighbours", "gradient boosting"),
-    True: ("ridge regression", "10 nearest neighbours", "gradient boosting"),
 }
 
 
@@ -129,7 +125,7 @@ def _marked(name: str, use: str | None) -> str:
 
 
 def _judge_name(judge: str, numeric: bool) -> str:
-    return JUDGE_NAMES[numeric][JUDGES.index(judge)]
+    return SAID[numeric][JUDGES.index(judge)]
 
 
 def _score(value: float, numeric: bool) -> str:
@@ -191,16 +187,16 @@ def _judges(record: Record) -> Html:
         early = early or not all(row["converged"] for row in judged)
         scores.append([name, *(_against_raw(row, numeric) for row in judged)])
         costs.append([name, *(_costs_of(row) for row in judged)])
-    head = ["", *JUDGE_NAMES[numeric]]
+    head = ["", *SAID[numeric]]
     stopped = " * stopped after 300 steps, before it had converged." if early else ""
     return pages.section(
         "Judge by judge",
+        *map(pages.paragraph, record["by_judge"]),
         pages.table(head, scores),
         pages.aside(
             f"{'R²' if numeric else 'Accuracy'}, and in brackets the 95 % interval of the "
             f"difference from raw features with the same judge{'' if numeric else ', in points'}. "
-            "Here each interval holds by itself: of twenty, one may miss. The rule doesn't read "
-            f"this table.{stopped}"
+            f"All intervals of this table hold together.{stopped}"
         ),
         pages.table(head, costs),
         pages.aside(

@@ -19,7 +19,7 @@ from isthmus.analysis.labels import take
 from isthmus.comparison.features import Raw, learn_features
 from isthmus.comparison.judges import JUDGES, Task, make, part_of_features
 from isthmus.comparison.labels import Labels, leaks, rare_classes, read_labels
-from isthmus.comparison.measure import Bench, Tried, choose, figures, reconstruction
+from isthmus.comparison.measure import Bench, Tried, by_judge, choose, figures, reconstruction
 from isthmus.comparison.pages import Shown, compose
 from isthmus.comparison.pictures import Map
 from isthmus.comparison.representations import (
@@ -326,6 +326,8 @@ def _record(
         }
         record |= {"use": verdict.use, "why": verdict.why, "sentence": verdict.sentence}
     record["representations"] = figures(bench, tried, candidates)
+    if labels is not None:
+        record["by_judge"] = by_judge(record["representations"], numeric=labels.numeric)
     record["reconstruction"] = reconstruction(bench, tried)
     if labels is None:
         record["sentence"] = _without_labels(record["reconstruction"])
