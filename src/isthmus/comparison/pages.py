@@ -173,6 +173,8 @@ def _costs(record: Record) -> Html:
 
 
 def _amount(value: float) -> str:
+    if value < 0.01:
+        return "<0.01"
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
