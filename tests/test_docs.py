@@ -36,6 +36,7 @@ PAGES = ["docs/analysis.md", "docs/report.md"] + [
         "contractive",
         "reconstruction_contractive",
         "hashing",
+        "map",
     )
 ]
 VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "report", "info", "demo")

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "load", "save"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "SemanticHasher",
+        "load",
+        "save",
+    ),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -31,7 +38,7 @@ _HOMES = {
     ),
     "isthmus.encoders": ("BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"),
     "isthmus.corruptions": ("GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback"),
-    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1"),
+    "isthmus.penalties": ("Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"),
     "isthmus.hashing": ("CodeStore",),
     "isthmus._errors": (
         "FileFormatError",
@@ -39,9 +46,11 @@ _HOMES = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     ),
 }
@@ -56,14 +65,23 @@ if TYPE_CHECKING:
         InvalidParameterError,
         IsthmusError,
         IsthmusWarning,
+        MissingPackageError,
         NotFittedError,
         SupportError,
         TrainingError,
+        UnreachableError,
         UnsupportedTypeError,
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, load, save
+    from isthmus.estimators import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SemanticHasher,
+        load,
+        save,
+    )
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -78,7 +96,7 @@ if TYPE_CHECKING:
         StudentT,
         ZeroInflatedNegativeBinomial,
     )
-    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity
+    from isthmus.penalties import L1, Balance, Contractive, Curvature, KLSparsity, Neighbours
 
 __all__ = [
     "L1",
@@ -104,16 +122,22 @@ __all__ = [
     "KLSparsity",
     "Laplace",
     "Masking",
+    "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
+    "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "SaltAndPepper",
+    "SemanticHasher",
     "StudentT",
     "SupportError",
     "Swap",
     "TrainingError",
+    "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
     "ZeroInflatedNegativeBinomial",

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
     from isthmus.analysis.labels import LabelEfficiency, label_efficiency
+    from isthmus.analysis.maps import (
+        Neighbourhoods,
+        neighbour_accuracy,
+        neighbourhoods,
+    )
     from isthmus.analysis.paired import Differences, accuracy_differences, r2_differences
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
@@ -49,6 +54,11 @@ _HOMES = {
     "isthmus.analysis.jacobians": ("jacobian",),
     "isthmus.analysis.labels": ("LabelEfficiency", "label_efficiency"),
     "isthmus.analysis.paired": ("Differences", "accuracy_differences", "r2_differences"),
+    "isthmus.analysis.maps": (
+        "Neighbourhoods",
+        "neighbour_accuracy",
+        "neighbourhoods",
+    ),
     "isthmus.analysis.sensitivities": ("Sensitivity", "sensitivity"),
     "isthmus.analysis.tangents": (
         "TangentSpace",
@@ -66,6 +76,7 @@ __all__ = [
     "Evidence",
     "FieldGap",
     "LabelEfficiency",
+    "Neighbourhoods",
     "Parzen",
     "Pooled",
     "Sensitivity",
@@ -83,6 +94,8 @@ __all__ = [
     "langevin",
     "local_dimension",
     "log_evidence",
+    "neighbour_accuracy",
+    "neighbourhoods",
     "p_values",
     "parzen_log_likelihood",
     "pool",

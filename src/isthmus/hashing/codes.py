@@ -117,3 +117,9 @@ def as_words(codes: Codes) -> Words:
     padded = np.zeros((n, -(-width // WORD) * WORD), dtype=np.uint8)
     padded[:, :width] = codes
     return padded.view(np.uint64)
+
+
+def as_bytes(words: Words, n_bits: int) -> Codes:
+    """Words as the packed codes (n, ⌈n_bits / 8⌉) that they were; a view, no copy."""
+    flat = words.view(np.uint8).reshape(len(words), WORD * words.shape[1])
+    return flat[:, : n_bytes(n_bits)]
