@@ -303,10 +303,11 @@ def _maps(shown: Shown) -> Html:
 def _method(record: Record) -> Html:
     data, settings = record["data"], record["settings"]
     made = [[name, f"`{each['made_by']}`"] for name, each in record["representations"].items()]
+    who = "without labels" if record["label"] is None else "all but one without labels"
     parts = [
         pages.paragraph(
-            f"Representations learned without labels from {data['learn']:,} rows and are measured "
-            f"on {data['test']:,} others. All codes have the same number of units, and the "
+            f"Representations learned from {data['learn']:,} rows, {who}, and are measured on "
+            f"{data['test']:,} others. All codes have the same number of units, and the "
             "autoencoders the same network; each differs from the usual one in one part. Nothing "
             f"was tuned. One training, with seed {settings['random_state']}: another one would "
             "move the figures of codes a little, which the intervals don't say; they speak of "

@@ -172,6 +172,8 @@ def _article(name: str) -> str:
         return "PCA"
     if name == "random projection":
         return "a random projection"
+    if name == "fine-tuned":
+        return "the code that was fine-tuned for the label"
     return f"the {name} autoencoder's code"
 
 
