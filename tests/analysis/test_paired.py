@@ -95,6 +95,21 @@ def test_r2_is_scikit_learns_and_its_error_is_the_bootstraps(rng):
     assert error == pytest.approx(np.std(draws), rel=0.15)
 
 
+def test_r2s_error_knows_that_the_spread_is_an_estimate_too(rng):
+    """Against a constant nearly all of the gain is spread, and their ratio is known far better."""
+    from sklearn.metrics import r2_score
+
+    y = rng.standard_t(5, size=400)
+    base, other = np.zeros(400), y + 0.3 * rng.normal(size=400)
+    found = r2_differences(other, base, y)
+    draws = []
+    for _ in range(800):
+        rows = rng.integers(0, 400, 400)
+        draws.append(r2_score(y[rows], other[rows]) - r2_score(y[rows], base[rows]))
+    error = (found.high[0] - found.low[0]) / 2 / found.critical
+    assert error == pytest.approx(np.std(draws), rel=0.15)
+
+
 def test_wrong_input():
     with pytest.raises(InvalidDataError, match=r"\(1, 3\) beside \(2,\)"):
         accuracy_differences([True, False, True], [True, False])

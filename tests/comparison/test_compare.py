@@ -2,19 +2,23 @@
 
 import json
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.datasets import load_digits
 
 from isthmus._errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.comparison import Settings, compare, judges
+from isthmus.comparison.representations import quietly
 from tests.report.html_reader import require_self_contained
 
 FAST = Settings(max_epochs=3, n_components=3)
 NAMES = {"raw", "PCA", "random projection", "usual", "variational", "denoising", "contractive"}
+TUNED = NAMES | {"fine-tuned"}
 
 
 def noisy_plane(rng, n=400, d=40):
@@ -58,7 +62,7 @@ def found(table):
 
 def test_every_representation_meets_every_judge(found):
     record = found.record
-    assert set(record["representations"]) == NAMES
+    assert set(record["representations"]) == TUNED
     for name, each in record["representations"].items():
         assert set(each["judges"]) == {"linear", "neighbours", "boosting"}
         scores = {judge: row["validation_score"] for judge, row in each["judges"].items()}
@@ -69,7 +73,7 @@ def test_every_representation_meets_every_judge(found):
     assert set(record["reconstruction"]) == NAMES - {"raw", "random projection"}
     assert record["data"]["test"] == 72
     assert record["label"]["classes"] == ["high", "low", "mid"]
-    assert record["use"] in NAMES
+    assert record["use"] in TUNED
 
 
 def test_the_page_stands_alone_and_is_written_beside_its_figures(found, tmp_path):
@@ -134,18 +138,40 @@ def test_without_a_label(table):
     found = compare(table.drop(columns="class"), None, FAST)
     assert found.record["label"] is None
     assert found.sentence.startswith("Without a label nothing says which code is of use.")
+    assert set(found.record["representations"]) == NAMES
     assert "judges" not in found.record["representations"]["raw"]
     assert "Does a code help?" not in found.html
     require_self_contained(found.html)
 
 
+def test_counts_in_a_sparse_matrix(rng):
+    y = rng.integers(0, 2, 80)
+    counts = sp.csr_array(rng.poisson(0.3 + 0.5 * y[:, None] * (np.arange(30) < 15)))
+    record = compare(counts, y, FAST).record
+    assert record["data"]["row_shape"] == [30]
+    assert record["representations"]["raw"]["bytes_per_row"] <= 120
+
+
+def test_ctrl_c_in_one_training_ends_the_comparison():
+    def stopped():
+        warnings.warn("Stopped by the user in epoch 3; …", IsthmusWarning, stacklevel=1)
+
+    with pytest.raises(KeyboardInterrupt):
+        quietly(stopped)
+    heard = []
+    quietly(lambda: warnings.warn("a level", IsthmusWarning, stacklevel=1), heard.append)
+    assert heard == ["a level"]
+
+
 def test_rows_without_a_label_are_learned_from(rng):
-    X, y = noisy_plane(rng, 200)
+    X, y = noisy_plane(rng, 400)
     labels = [None if i % 4 else int(v) for i, v in enumerate(y)]
-    record = compare(X, labels, FAST).record
-    assert (record["data"]["test"], record["data"]["train"]) == (15, 30)
-    assert record["data"]["learn"] == 180
-    assert any("150 rows have no label" in note for note in record["notes"])
+    data = compare(X, labels, replace(FAST, max_rows=200)).record
+    notes, data = data["notes"], data["data"]
+    assert (data["rows"], data["rows_used"]) == (400, 200)
+    n_known = data["train"] + data["validation"] + data["test"]
+    assert data["learn"] == 200 - data["validation"] - data["test"]
+    assert any(f"{200 - n_known} rows have no label" in note for note in notes)
 
 
 def test_a_leak_is_named(table):
@@ -163,12 +189,6 @@ def test_a_class_of_one_row(rng):
     assert any("rare (1)" in note for note in record["notes"])
 
 
-def test_large_data_are_drawn_from(rng):
-    X, y = noisy_plane(rng, 500)
-    record = compare(X, y, Settings(max_epochs=1, n_components=2, max_rows=100)).record
-    assert (record["data"]["rows"], record["data"]["rows_used"]) == (500, 100)
-
-
 def test_ten_rows_and_a_constant_column(rng):
     X = rng.normal(size=(12, 3))
     X[:, 1] = 1.0
@@ -177,11 +197,10 @@ def test_ten_rows_and_a_constant_column(rng):
     assert "leave open" in found.sentence
 
 
-def test_an_identifier_can_be_left_out(table):
+def test_an_identifier_is_refused_by_name(table):
     table = table.assign(id=[f"person {i}" for i in range(len(table))])
     with pytest.raises(InvalidDataError, match="'id' looks like an identifier"):
         compare(table, "class", FAST)
-    assert compare(table, "class", Settings(max_epochs=1), drop=["id"]).record["use"]
 
 
 @pytest.mark.parametrize(

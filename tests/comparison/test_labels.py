@@ -69,6 +69,7 @@ def test_leaks_are_found_and_nothing_else(rng):
         "renamed": np.array([7, 2, 5])[y],
         "cut points": y * 10 + rng.uniform(size=200),
         "finer levels": y * 4 + rng.integers(0, 4, 200),
+        "every third level": y + 3 * rng.integers(0, 2, 200),
         "missing tells": np.where(y == 0, np.nan, y),
         "noise": rng.normal(size=200),
         "one wrong": np.where(np.arange(200) == 5, (y + 1) % 3, y),
@@ -78,7 +79,14 @@ def test_leaks_are_found_and_nothing_else(rng):
     }
     table = np.column_stack(list(columns.values())).astype(float)
     found = [list(columns)[j] for j in leaks(table, y, numeric=False)]
-    assert found == ["a copy", "renamed", "cut points", "finer levels", "missing tells"]
+    assert found == [
+        "a copy",
+        "renamed",
+        "cut points",
+        "finer levels",
+        "every third level",
+        "missing tells",
+    ]
 
 
 def test_a_number_leaks_from_what_has_its_order(rng):

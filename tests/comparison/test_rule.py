@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from isthmus.comparison.rule import BETTER, CHEAPER_WINS, RAW, Candidate, decide
+from isthmus.comparison.rule import BETTER, CHEAPER_WINS, RAW, Candidate, decide, with_one_judge
 
 RAW_FEATURES = Candidate("raw", 0.8, 0.80, 0.0, 0.0, 0.0, 100.0, 1.0)
 
@@ -65,6 +65,16 @@ def test_otherwise_raw_features(others, words):
     assert (found.use, found.why) == ("raw", RAW)
     assert found.sentence.startswith("Use the raw features: nothing that was tried is shown")
     assert re.search(words, found.sentence), found.sentence
+
+
+def test_one_judge_alone():
+    codes = [code("PCA", 0.01, 0.02, validation=0.7), code("usual", 0.01, 0.09, validation=0.9)]
+    told = with_one_judge("ridge regression", 0.8, codes, numeric=False)
+    assert told == (
+        "With ridge regression alone, the usual autoencoder's code is better than raw features: "
+        "85.0% against 80.0%, a difference of +5.0 points (+1.0 to +9.0)."
+    )
+    assert with_one_judge("x", 0.8, [code("PCA", 0.0, 0.02)], numeric=False) is None
 
 
 def test_r2_is_told_as_a_number():

@@ -46,6 +46,7 @@ def report(  # noqa: PLR0913  # one option for each of the settings
             "sentence": found.sentence,
             "use": record["use"],
             "why": record["why"],
+            "by_judge": record.get("by_judge", []),
             "report": output,
             "figures": str(beside),
             "rows": record["data"]["rows_used"],
@@ -68,7 +69,7 @@ def _labels(label: str | None, data: Path, rows: Any) -> Any:
 
     if data.suffix.lower() == ".npz":
         return read(data, label)
-    if not Path(label).is_file():
+    if not (Path(label).suffix and Path(label).is_file()):
         return label
     given = read(label)
     if hasattr(given, "column_names"):

@@ -31,6 +31,10 @@ from sklearn.preprocessing import StandardScaler
 Array = NDArray[Any]
 JUDGES = ("linear", "neighbours", "boosting")
 N_NEIGHBOURS = 10
+SAID = {
+    False: ("logistic regression", "10 nearest neighbours", "gradient boosting"),
+    True: ("ridge regression", "10 nearest neighbours", "gradient boosting"),
+}
 ROUNDS, LEAST_ROUNDS = 100, 20
 CELLS = 1e9
 WIDTH = 64

@@ -1,6 +1,6 @@
 """Every representation with every judge, measured on the same rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from isthmus.comparison.judges import JUDGES, Features, Judged, Task
 from isthmus.comparison.labels import Labels
 from isthmus.comparison.representations import Representation
 from isthmus.comparison.rows import Parts
-from isthmus.comparison.rule import Candidate, Verdict, decide
+from isthmus.comparison.rule import Candidate, Verdict, decide, with_one_judge
 from isthmus.comparison.units import count_units, kept
 
 Array = NDArray[Any]
@@ -131,13 +131,15 @@ class Bench:
             return float(r2_score(self.truth, told))
         return float(np.mean(told == self.truth))
 
-    def differences(self, others: Sequence[Array], reference: Array) -> Differences:
+    def differences(
+        self, others: Sequence[Array], reference: Array, level: float = 0.95
+    ) -> Differences:
         """Simultaneous intervals of differences between predictions of the test rows."""
         assert self.labels is not None
         if self.labels.numeric:
-            return r2_differences(np.array(others), reference, self.truth)
+            return r2_differences(np.array(others), reference, self.truth, level)
         hits = np.array(others) == self.truth
-        return accuracy_differences(hits, reference == self.truth)
+        return accuracy_differences(hits, reference == self.truth, level)
 
 
 def choose(bench: Bench, tried: Sequence[Tried], margin: float) -> tuple[Verdict, list[Candidate]]:
@@ -167,7 +169,7 @@ def choose(bench: Bench, tried: Sequence[Tried], margin: float) -> tuple[Verdict
 def figures(bench: Bench, tried: Sequence[Tried], candidates: Sequence[Candidate]) -> Record:
     """What the tables say of each representation, as plain JSON data."""
     record: Record = {}
-    grid = dict(_grid(bench, tried)) if candidates else {}
+    grid = _grid(bench, tried) if candidates else {}
     n_test = len(bench.parts.test)
     for place, each in enumerate(tried):
         is_of = each.representation
@@ -192,37 +194,53 @@ def figures(bench: Bench, tried: Sequence[Tried], candidates: Sequence[Candidate
     return record
 
 
-def _grid(bench: Bench, tried: Sequence[Tried]) -> Iterator[tuple[str, Record]]:
-    """Each representation with each judge, against raw features with the same judge."""
+def _grid(bench: Bench, tried: Sequence[Tried]) -> dict[str, Record]:
+    """Each representation with each judge, against raw features with the same judge.
+
+    All intervals hold together with 95 %: for each judge by the largest |t|, over judges by
+    Bonferroni.
+    """
     raw, *others = tried
-    pairs = [(each, name) for each in others for name in JUDGES]
-    told = np.array([each.judged[name].told for each, name in pairs])
-    found = _of_pairs(bench, told, [raw.judged[name].told for _, name in pairs])
     n_test = len(bench.parts.test)
-    for number, each in enumerate(tried):
-        rows: Record = {}
-        for place, name in enumerate(JUDGES):
+    grid: dict[str, Record] = {each.representation.name: {} for each in tried}
+    for name in JUDGES:
+        told = [each.judged[name].told for each in others]
+        found = bench.differences(told, raw.judged[name].told, 1 - 0.05 / len(JUDGES))
+        sides = zip(found.estimate, found.low, found.high, strict=True)
+        gains = [None, *([float(value) for value in side] for side in sides)]
+        for each, gain in zip(tried, gains, strict=True):
             judged = each.judged[name]
-            at = (number - 1) * len(JUDGES) + place
-            rows[name] = {
+            grid[each.representation.name][name] = {
                 "score": bench.score(judged.told),
                 "validation_score": judged.validation,
-                "difference": None if number == 0 else [float(side[at]) for side in found],
+                "difference": gain,
                 "fit_seconds": judged.fit_seconds,
                 "predict_ms_per_1000_rows": 1e6 * judged.predict_seconds / n_test,
                 "bytes": judged.n_bytes,
                 "converged": judged.converged,
             }
-        yield each.representation.name, rows
+    return grid
 
 
-def _of_pairs(bench: Bench, told: Array, references: Sequence[Array]) -> tuple[Array, ...]:
-    """Differences of pairs with references of their own; each interval by itself."""
-    each = [bench.differences([one], other) for one, other in zip(told, references, strict=True)]
-    return tuple(
-        np.concatenate([getattr(found, side) for found in each])
-        for side in ("estimate", "low", "high")
-    )
+def by_judge(found: Record, *, numeric: bool) -> list[str]:
+    """For each judge with which a code is better than raw features, a sentence.
+
+    Args:
+        found: From `figures`.
+        numeric: Whether the label is a number.
+    """
+    told = []
+    for judge, said in zip(JUDGES, judges.SAID[numeric], strict=True):
+        others = []
+        for name, each in found.items():
+            row = each["judges"][judge]
+            if row["difference"] is not None:
+                validation = float(np.nan_to_num(row["validation_score"], nan=-np.inf))
+                gain, low, high = row["difference"]
+                others.append(Candidate(name, validation, row["score"], gain, low, high, 0.0, 0.0))
+        raw_score = found["raw"]["judges"][judge]["score"]
+        told.append(with_one_judge(said, raw_score, others, numeric=numeric))
+    return [sentence for sentence in told if sentence]
 
 
 def reconstruction(bench: Bench, tried: Sequence[Tried]) -> Record:

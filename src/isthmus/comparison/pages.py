@@ -12,7 +12,7 @@ from isthmus import __version__
 from isthmus import report as pages
 from isthmus.analysis.labels import take
 from isthmus.comparison import pictures
-from isthmus.comparison.judges import JUDGES
+from isthmus.comparison.judges import JUDGES, SAID
 from isthmus.comparison.measure import Bench, Tried
 from isthmus.comparison.pictures import Map
 from isthmus.comparison.rule import BETTER, CHEAPER_WINS, RAW, span
@@ -26,10 +26,6 @@ RULES = {
     CHEAPER_WINS: "its interval lies above the margin, and it needs half the bytes or half the "
     "time",
     RAW: "no interval lies above 0, and none above the margin for half the bytes or half the time",
-}
-JUDGE_NAMES = {
-    False: ("logistic regression", "10 nearest neighbours", "gradient boosting"),
-    True: ("ridge regression", "10 nearest neighbours", "gradient boosting"),
 }
 
 
@@ -129,7 +125,7 @@ def _marked(name: str, use: str | None) -> str:
 
 
 def _judge_name(judge: str, numeric: bool) -> str:
-    return JUDGE_NAMES[numeric][JUDGES.index(judge)]
+    return SAID[numeric][JUDGES.index(judge)]
 
 
 def _score(value: float, numeric: bool) -> str:
@@ -177,6 +173,8 @@ def _costs(record: Record) -> Html:
 
 
 def _amount(value: float) -> str:
+    if value < 0.01:
+        return "<0.01"
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
@@ -191,16 +189,16 @@ def _judges(record: Record) -> Html:
         early = early or not all(row["converged"] for row in judged)
         scores.append([name, *(_against_raw(row, numeric) for row in judged)])
         costs.append([name, *(_costs_of(row) for row in judged)])
-    head = ["", *JUDGE_NAMES[numeric]]
+    head = ["", *SAID[numeric]]
     stopped = " * stopped after 300 steps, before it had converged." if early else ""
     return pages.section(
         "Judge by judge",
+        *map(pages.paragraph, record["by_judge"]),
         pages.table(head, scores),
         pages.aside(
             f"{'R²' if numeric else 'Accuracy'}, and in brackets the 95 % interval of the "
             f"difference from raw features with the same judge{'' if numeric else ', in points'}. "
-            "Here each interval holds by itself: of twenty, one may miss. The rule doesn't read "
-            f"this table.{stopped}"
+            f"All intervals of this table hold together.{stopped}"
         ),
         pages.table(head, costs),
         pages.aside(
@@ -305,10 +303,11 @@ def _maps(shown: Shown) -> Html:
 def _method(record: Record) -> Html:
     data, settings = record["data"], record["settings"]
     made = [[name, f"`{each['made_by']}`"] for name, each in record["representations"].items()]
+    who = "without labels" if record["label"] is None else "all but one without labels"
     parts = [
         pages.paragraph(
-            f"Representations learned without labels from {data['learn']:,} rows and are measured "
-            f"on {data['test']:,} others. All codes have the same number of units, and the "
+            f"Representations learned from {data['learn']:,} rows, {who}, and are measured on "
+            f"{data['test']:,} others. All codes have the same number of units, and the "
             "autoencoders the same network; each differs from the usual one in one part. Nothing "
             f"was tuned. One training, with seed {settings['random_state']}: another one would "
             "move the figures of codes a little, which the intervals don't say; they speak of "

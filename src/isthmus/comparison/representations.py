@@ -6,6 +6,7 @@
 | PCA | their first k principal components |
 | random projection | k random directions of them: what a code is worth that learned nothing |
 | usual, variational, denoising, contractive | the code of an `Autoencoder` of k units |
+| fine-tuned | the usual code, trained on for the training rows' labels |
 
 The four autoencoders have the same network and the same likelihood, which is read from the data,
 and each differs from the usual one in one part. Nothing is tuned: the report shows what a first
@@ -27,7 +28,7 @@ from sklearn.random_projection import GaussianRandomProjection
 from isthmus._errors import IsthmusWarning
 from isthmus.comparison.features import Raw, columns_of
 from isthmus.corruptions import Corruption, Masking, Swap
-from isthmus.estimators import Autoencoder
+from isthmus.estimators import Autoencoder, PretrainedClassifier, PretrainedRegressor
 from isthmus.estimators.tables import is_frame
 from isthmus.penalties import Contractive
 
@@ -181,6 +182,33 @@ def autoencoder(
         ]
     )
     return Representation(kind, k, encode, back, seconds, n_bytes, told + ")", model)
+
+
+def fine_tuned(
+    usual: Representation, rows: Any, labels: Array, plan: tuple[int, int], note: Note
+) -> Representation:
+    """The usual code, trained on for the label: the one representation that reads it.
+
+    Args:
+        usual: What is begun from; it stays as it is.
+        rows: The labelled rows to learn from.
+        labels: Their classes by number, or their numbers, (n,).
+        plan: Epochs at most, and the seed.
+        note: Is told what the training warns of.
+    """
+    max_epochs, seed = plan
+    numeric = labels.dtype.kind == "f"
+    kind = PretrainedRegressor if numeric else PretrainedClassifier
+    model = kind(usual.model, max_epochs=max_epochs, random_state=seed)
+    began = time.perf_counter()
+    quietly(lambda: model.fit(rows, labels), lambda text: note(f"fine-tuned: {text}"))
+    seconds = usual.seconds + time.perf_counter() - began
+
+    def encode(rows: Any) -> Array:
+        return np.asarray(quietly(lambda: model.autoencoder_.transform(rows)), np.float32)
+
+    told = f"{kind.__name__}(usual, max_epochs={max_epochs}).autoencoder_"
+    return Representation("fine-tuned", usual.width, encode, None, seconds, usual.n_bytes, told)
 
 
 def quietly(call: Callable[[], Any], note: Note = lambda text: None) -> Any:

@@ -11,6 +11,9 @@ trying many representations finds nothing by chance.
    The one with the fewest bytes wins, the faster one of two.
 3. **Raw**: else. Nothing that was tried is worth another step.
 
+Whoever is bound to one judge may ask again: `with_one_judge` names the code that is better with
+it, if one is, by intervals that hold for all judges and codes together.
+
 Bytes of raw features are those in which the user keeps the data, or those of the matrix that a
 classifier reads, whichever are fewer.
 """
@@ -96,6 +99,31 @@ def decide(
     return Verdict("raw", RAW, _raw(raw, others, margin, numeric))
 
 
+def with_one_judge(
+    judge: str, raw_score: float, others: Sequence[Candidate], *, numeric: bool
+) -> str | None:
+    """What to use if this judge is the only one, where a code is shown to be better with it.
+
+    Args:
+        judge: What it is called.
+        raw_score: Of raw features with it.
+        others: The other representations with it.
+        numeric: Whether the scores are R².
+
+    Returns:
+        A sentence about the one that did best on validation rows; None where there is none.
+    """
+    better = [each for each in others if each.low > 0]
+    if not better:
+        return None
+    best = max(better, key=lambda each: each.validation)
+    return (
+        f"With {judge} alone, {_article(best.name)} is better than raw features: "
+        f"{_score(best.score, numeric)} against {_score(raw_score, numeric)}, "
+        f"{_difference(best, numeric)}."
+    )
+
+
 def _better(raw: Candidate, best: Candidate, numeric: bool) -> str:
     return (
         f"Use {_article(best.name)}: on rows that were held out {_measure(numeric)} is "
@@ -144,6 +172,8 @@ def _article(name: str) -> str:
         return "PCA"
     if name == "random projection":
         return "a random projection"
+    if name == "fine-tuned":
+        return "the code that was fine-tuned for the label"
     return f"the {name} autoencoder's code"
 
 

@@ -19,13 +19,14 @@ from isthmus.analysis.labels import take
 from isthmus.comparison.features import Raw, learn_features
 from isthmus.comparison.judges import JUDGES, Task, make, part_of_features
 from isthmus.comparison.labels import Labels, leaks, rare_classes, read_labels
-from isthmus.comparison.measure import Bench, Tried, choose, figures, reconstruction
+from isthmus.comparison.measure import Bench, Tried, by_judge, choose, figures, reconstruction
 from isthmus.comparison.pages import Shown, compose
 from isthmus.comparison.pictures import Map
 from isthmus.comparison.representations import (
     KINDS,
     Representation,
     autoencoder,
+    fine_tuned,
     linear_codes,
     raw_features,
 )
@@ -161,7 +162,7 @@ def compare(
     notes: list[str] = []
     drawn = draw_rows(X, chosen.max_rows, chosen.random_state, drop)
     labels, rows = _labels(drawn, y, chosen.task)
-    n_steps = 3 + len(KINDS) + (3 + len(KINDS)) * len(JUDGES) * (labels is not None)
+    n_steps = 3 + len(KINDS) + ((4 + len(KINDS)) * len(JUDGES) + 1) * (labels is not None)
     with steps(bool(verbose), n_steps) as begin:
         begin("reading")
         bench, representations = _prepare(rows, labels, chosen, notes, begin)
@@ -215,6 +216,12 @@ def _prepare(
         representations.append(
             autoencoder(kind, raw, learn, k, (chosen.max_epochs, seed), notes.append)
         )
+    if labels is not None:
+        begin("fine-tuning the usual autoencoder")
+        usual = next(each for each in representations if each.name == "usual")
+        train = take(rows, parts.train), labels.values[parts.train]
+        plan = (chosen.max_epochs, seed)
+        representations.append(fine_tuned(usual, *train, plan, notes.append))
     return Bench(raw, rows, labels, parts, task), representations
 
 
@@ -326,6 +333,8 @@ def _record(
         }
         record |= {"use": verdict.use, "why": verdict.why, "sentence": verdict.sentence}
     record["representations"] = figures(bench, tried, candidates)
+    if labels is not None:
+        record["by_judge"] = by_judge(record["representations"], numeric=labels.numeric)
     record["reconstruction"] = reconstruction(bench, tried)
     if labels is None:
         record["sentence"] = _without_labels(record["reconstruction"])
