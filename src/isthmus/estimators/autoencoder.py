@@ -159,6 +159,8 @@ class Autoencoder(Fitted):
             for line in objective.choices(self.model_, parts.some(1)):
                 say(self.verbose)(line)
         generator = make_generator(seed, self.model_.device)
+        if objective.n_near:
+            say(self.verbose)(f"looking for the {objective.n_near} nearest rows of each")
         rows = near_rows(parts.rows, self.model_, objective.n_near, generator)
         what = (self.model_, objective, rows, plan, generator, parts.held_out)
         with display(self.verbose, len(rows), plan.max_epochs) as shown:
