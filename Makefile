@@ -4,13 +4,18 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint docs figures bench clean
+.PHONY: demo test engines lint docs figures bench clean
 
 demo: $(READY)
 	$(BIN)/isthmus demo --output demo
 
 test: lint
 	$(BIN)/python -m pytest
+
+# stores on a real PostgreSQL and a real Milvus, which are installed for it: some 150 MB, minutes
+engines: $(READY)
+	$(BIN)/python -m pip install --quiet --requirement tests/hashing/requirements-engines.txt
+	ISTHMUS_ENGINES=1 $(BIN)/python -m pytest tests/hashing
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

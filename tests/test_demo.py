@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus import demo, load
 from isthmus._errors import InvalidParameterError
+from isthmus._files import write_text
 from isthmus.cli import main
 from isthmus.demo import pages
 from tests.report.html_reader import require_self_contained
@@ -266,7 +267,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path, monkeypatch):
     path.write_text("old")
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space left on device") as refusal:
-        pages.write_text(path, "new")
+        write_text(path, "new")
     assert refusal.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
-PAGES = ["docs/analysis.md"] + [
+PAGES = ["docs/analysis.md", "docs/report.md"] + [
     f"docs/autoencoders/{kind}.md"
     for kind in (
         "usual",
@@ -39,7 +39,7 @@ PAGES = ["docs/analysis.md"] + [
         "map",
     )
 ]
-VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "info", "demo")
+VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "report", "info", "demo")
 
 
 def same(told: str, came: str) -> bool:

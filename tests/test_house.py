@@ -22,7 +22,14 @@ PACKAGE = ROOT / "src" / "isthmus"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 PUBLIC = {
-    "estimators": {"Autoencoder", "load", "save"},
+    "estimators": {
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "SemanticHasher",
+        "load",
+        "save",
+    },
     "likelihoods": {
         "Bernoulli",
         "Categorical",
@@ -47,9 +54,11 @@ PUBLIC = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     },
 }
@@ -170,7 +179,7 @@ def arguments_of(function):
         | PUBLIC["corruptions"]
         | PUBLIC["penalties"]
         | PUBLIC["hashing"]
-        | {"Autoencoder"}
+        | {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor"}
     ),
 )
 def test_every_parameter_is_documented(name):
@@ -248,7 +257,10 @@ def test_all_exceptions_inherit_the_librarys_and_a_builtin():
 
 # ---- sizes ----------------------------------------------------------------------------------
 
-LONG_LISTS = {"Autoencoder.__init__"}  # a scikit-learn estimator lists its parameters
+ESTIMATORS = {"Autoencoder", "PretrainedClassifier", "PretrainedRegressor", "SemanticHasher"}
+LONG_LISTS = {
+    f"{name}.__init__" for name in ESTIMATORS
+}  # a scikit-learn estimator lists its parameters
 VERBS = "cli/"  # a command's options are its parameters
 
 

@@ -423,12 +423,12 @@ def test_a_walk_goes_on_with_its_rate_and_is_corrupted_at_its_end(p):
     """After L steps the mean is a^L x; L is geometric, so E[x̃ | x] = x (1 − p)/(1 − p a)."""
     a, z = 0.8, torch.full((60_000, 1), 2.0, dtype=torch.float64)
     objective = Objective((GaussianNoise(0.3), Walkback(p)))
-    seen, target = objective._corrupted(linear(a, 0.5), z, generator())
+    seen, target = objective.corrupted(linear(a, 0.5), z, generator())
     assert target is z
     assert float(seen.mean()) == pytest.approx(
         2 * (1 - p) / (1 - p * a), abs=5 * float(seen.std()) / 60_000**0.5
     )
-    still = float((Objective((Walkback(p),))._corrupted(linear(a, 0.5), z, generator())[0] == 2)
+    still = float((Objective((Walkback(p),)).corrupted(linear(a, 0.5), z, generator())[0] == 2)
                   .double().mean())  # fmt: skip
     assert still == pytest.approx(1 - p, abs=5 * (p * (1 - p) / 60_000) ** 0.5)
 
@@ -455,7 +455,7 @@ def test_tables_walk_and_their_holes_stay_holes_of_the_target():
     model = wake(make_model(z.float(), member, None, n_components=K), size=0.2)
     z[::2, 0] = torch.nan
     objective = Objective((Walkback(0.9), Masking(0.4, targets="hidden")))
-    _, target = objective._corrupted(model, z, generator())
+    _, target = objective.corrupted(model, z, generator())
     shown = ~target.isnan()
     assert torch.equal(target[shown], z[shown])
     assert target[::2, 0].isnan().all()

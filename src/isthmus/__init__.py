@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "isthmus.estimators": ("Autoencoder", "load", "save"),
+    "isthmus.estimators": (
+        "Autoencoder",
+        "PretrainedClassifier",
+        "PretrainedRegressor",
+        "SemanticHasher",
+        "load",
+        "save",
+    ),
     "isthmus.likelihoods": (
         "Bernoulli",
         "Categorical",
@@ -39,9 +46,11 @@ _HOMES = {
         "InvalidParameterError",
         "IsthmusError",
         "IsthmusWarning",
+        "MissingPackageError",
         "NotFittedError",
         "SupportError",
         "TrainingError",
+        "UnreachableError",
         "UnsupportedTypeError",
     ),
 }
@@ -56,14 +65,23 @@ if TYPE_CHECKING:
         InvalidParameterError,
         IsthmusError,
         IsthmusWarning,
+        MissingPackageError,
         NotFittedError,
         SupportError,
         TrainingError,
+        UnreachableError,
         UnsupportedTypeError,
     )
     from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap, Walkback
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
-    from isthmus.estimators import Autoencoder, load, save
+    from isthmus.estimators import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SemanticHasher,
+        load,
+        save,
+    )
     from isthmus.hashing import CodeStore
     from isthmus.likelihoods import (
         Bernoulli,
@@ -104,17 +122,22 @@ __all__ = [
     "KLSparsity",
     "Laplace",
     "Masking",
+    "MissingPackageError",
     "Multinomial",
     "NegativeBinomial",
     "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
     "Poisson",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "SaltAndPepper",
+    "SemanticHasher",
     "StudentT",
     "SupportError",
     "Swap",
     "TrainingError",
+    "UnreachableError",
     "UnsupportedTypeError",
     "Walkback",
     "ZeroInflatedNegativeBinomial",

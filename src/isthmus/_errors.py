@@ -40,5 +40,13 @@ class FileFormatError(IsthmusError, ValueError):
     """A file is not what it should be: cut off, edited, or of another format."""
 
 
+class UnreachableError(IsthmusError, ConnectionError):
+    """A server doesn't answer, or went away in the middle."""
+
+
+class MissingPackageError(IsthmusError, ImportError):
+    """What was asked for needs a package that isn't installed."""
+
+
 class IsthmusWarning(UserWarning):
     """Something worth knowing that does not stop the work."""

@@ -1,4 +1,4 @@
-"""A bar on standard error while rows go by, on a terminal only."""
+"""A bar on standard error while rows go by or steps are taken, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +45,30 @@ def shown(verbose: int) -> Iterator["Progress"]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=verbose < 2) as progress:
         yield progress
+
+
+@contextmanager
+def steps(verbose: bool, n_steps: int) -> Iterator[Callable[[str], None]]:
+    """A function that says which of some steps begins: a bar, on a terminal only.
+
+    Args:
+        verbose: Whether anything is shown.
+        n_steps: How many there are.
+    """
+    if not verbose or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=n_steps, completed=-1)
+
+        def begin(text: str) -> None:
+            progress.update(task, advance=1, description=text)
+
+        yield begin
 
 
 def per_second(n_rows: float | None) -> str:

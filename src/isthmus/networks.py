@@ -105,6 +105,11 @@ class MLP(nn.Module):
         """The layers in order, typed."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
+    @property
+    def first_layers(self) -> list[nn.Linear]:
+        """The layers that see the input."""
+        return self.linear_layers[:1]
+
     def forward(self, x: Batch) -> Tensor:
         """(n, first width) to (n, last width)."""
         first, *others = self.linear_layers
@@ -119,6 +124,57 @@ class MLP(nn.Module):
         last = self.linear_layers[-1]
         last.weight.zero_()
         last.bias.copy_(constant)
+
+
+class Shortcut(nn.Module):
+    """A linear map and hidden layers side by side: W x + b + MLP(x).
+
+    The linear part learns at once what a linear map can; the hidden layers add the rest, and
+    what the linear part says of each input can be read off W.
+
+    Args:
+        widths: Sizes from input to output, at least two; with two there is the linear map alone.
+        activation_name: A name in `ACTIVATIONS`.
+        generator: Source of the initial weights.
+        signs: Whether inputs h in [0, 1] are read as 2h − 1 in [−1, 1].
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation_name: str,
+        generator: torch.Generator,
+        *,
+        signs: bool = False,
+    ) -> None:
+        super().__init__()
+        self.signs = signs
+        self.straight = _linear(widths[0], widths[-1], 1.0, generator)
+        self.bent = MLP(widths, activation_name, generator) if len(widths) > 2 else None
+        if self.bent is not None:
+            # at first the linear part is all there is
+            self.bent.begin_at(torch.zeros(widths[-1]))
+
+    def forward(self, x: Batch) -> Tensor:
+        """(n, first width) to (n, last width)."""
+        if self.signs:
+            assert isinstance(x, Tensor)
+            x = 2 * x - 1
+        out = linear(x, self.straight.weight, self.straight.bias)
+        return out if self.bent is None else out + self.bent(x)
+
+    @property
+    def first_layers(self) -> list[nn.Linear]:
+        """The layers that see the input."""
+        return [self.straight, *([] if self.bent is None else self.bent.linear_layers[:1])]
+
+    @torch.no_grad()
+    def begin_at(self, constant: Tensor) -> None:
+        """Zero weights at the output, and this bias."""
+        self.straight.weight.zero_()
+        self.straight.bias.copy_(constant)
+        if self.bent is not None:
+            self.bent.begin_at(torch.zeros_like(constant))
 
 
 class TiedMLP(nn.Module):

@@ -19,6 +19,8 @@ from isthmus.model import Model
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense
 
+DRAWS = 4
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -84,7 +86,7 @@ class Objective:
             progress: The part of the training that is done, in [0, 1].
         """
         encoder = model.encoder
-        seen, target = self._corrupted(model, z, generator)
+        seen, target = self.corrupted(model, z, generator)
         eta = model.encode(seen)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta, noise, progress)
@@ -138,9 +140,7 @@ class Objective:
                 return walked
             walked[walking] = self.step(model, walked[walking], generator).to(walked.dtype)
 
-    def _corrupted(
-        self, model: Model, z: Batch, generator: torch.Generator
-    ) -> tuple[Batch, Batch]:
+    def corrupted(self, model: Model, z: Batch, generator: torch.Generator) -> tuple[Batch, Batch]:
         """What the encoder sees of x̃, and the cells that count."""
         walked = self._walked(model, z, generator)
         seen, corrupted = self._seen(model, walked, generator)
@@ -209,7 +209,7 @@ class Objective:
             model.zero_grad()
         elif model.table is not None:
             model.table.zero_grad()
-        entered, target = self._corrupted(model, z, generator)
+        entered, target = self.corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
         given = entered.detach() if isinstance(entered, Tensor) else entered
         eta, trace_down = forward(down, given, half=half)
@@ -262,6 +262,39 @@ class Objective:
             mean_is_featurewise=model.mean_is_featurewise,
             generator=generator,
         )
+
+    @torch.no_grad()
+    def cost(self, model: Model, z: Batch, generator: torch.Generator) -> Tensor:
+        """The negative score of held-out rows in nats, (n,): what early stopping watches.
+
+        For a code without a prior it is −log p(x | f(x)). For a stochastic one it is the negative
+        evidence bound, an average over a few draws. An objective that counts only hidden cells is
+        measured on them, for it trains nothing else.
+
+        Args:
+            model: The model.
+            z: Scaled rows (n, d).
+            generator: Source of the draws.
+        """
+        if self.share(model.shape.n_features) == 1:
+            size = (len(z), model.shape.n_components)
+            return model.cost(z, [model.encoder.draw_noise(size, generator) for _ in range(DRAWS)])
+        drawn = [self(model, z, generator) for _ in range(DRAWS)]
+        nlls = [terms.nll if terms.kl is None else terms.nll + terms.kl for terms in drawn]
+        return torch.stack(nlls).mean(0)
+
+    @torch.no_grad()
+    def suspect(self, model: Model, z: Batch) -> str | None:
+        """The first code unit or column where a batch gives no finite number, if any."""
+        z = dense(z)
+        h = model.code(z)
+        unit = (~torch.isfinite(h)).any(0).nonzero()
+        if len(unit):
+            return f"code unit {int(unit[0])} is not finite"
+        column = (~torch.isfinite(model.log_prob(z, h))).any(0).nonzero()
+        if len(column):
+            return f"the log-likelihood of column {int(column[0])} is not finite"
+        return None
 
     @torch.no_grad()
     def choices(self, model: Model, z: Batch) -> list[str]:

@@ -73,6 +73,15 @@ class SparseBatch:
         """A function that keeps zero, of every number."""
         return replace(self, values=function(self.values))
 
+    def take(self, chosen: Tensor) -> "SparseBatch":
+        """The rows of these numbers, in this order."""
+        counts = self.offsets.diff()[chosen]
+        offsets = _with_zero(counts.cumsum(0))
+        # where each non-zero lies: the start of its row, and how far in it is
+        starts = torch.repeat_interleave(self.offsets[chosen] - offsets[:-1], counts)
+        places = starts + torch.arange(len(starts), device=starts.device)
+        return SparseBatch(self.values[places], self.columns[places], offsets, self.n_features)
+
     def dense(self) -> Tensor:
         """(n, d)."""
         flat = self.values.new_zeros(len(self) * self.n_features)

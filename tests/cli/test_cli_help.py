@@ -11,7 +11,7 @@ import typer
 from isthmus.cli.app import app
 
 COMMAND = typer.main.get_command(app)
-VERBS = ["fit", "transform", "inverse", "score", "impute", "sample", "info", "demo"]
+VERBS = ["fit", "transform", "inverse", "score", "impute", "sample", "report", "info", "demo"]
 
 
 def examples(epilog):

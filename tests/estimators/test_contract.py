@@ -23,6 +23,8 @@ from isthmus import (
     Masking,
     NotFittedError,
 )
+from isthmus.likelihoods import LIKELIHOODS
+from tests.estimators.tables import data_for
 
 
 @parametrize_with_checks([Autoencoder(max_epochs=2)])
@@ -143,6 +145,13 @@ def test_pickles_and_copies_answer_alike(rows):
     assert copied.history_ == model.history_
     copied.partial_fit(rows)
     assert len(copied.history_) == len(model.history_) + 1
+
+
+@pytest.mark.parametrize("family", LIKELIHOODS)
+def test_models_of_every_likelihood_go_to_other_processes(family):
+    data = data_for(family)
+    model = Autoencoder(**SMALL, likelihood=family).fit(data)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).transform(data), model.transform(data))
 
 
 def test_a_failed_fit_leaves_the_old_model_whole(rows):

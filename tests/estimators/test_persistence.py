@@ -36,7 +36,7 @@ from isthmus import (
     save,
 )
 from isthmus.corruptions import Corruption
-from isthmus.estimators import persistence
+from isthmus.estimators import cards
 from isthmus.estimators.construct import least_size
 from isthmus.estimators.resolve import read_recipe
 from isthmus.likelihoods import LIKELIHOODS
@@ -462,7 +462,7 @@ def test_what_a_later_version_adds_beside_the_known_is_ignored(path):
 @pytest.mark.parametrize("name", ["hidden", "n_components"])
 def test_lying_sizes_take_no_memory(path, monkeypatch, name, width):
     rewrite(path, setting("built", name, [width] if name == "hidden" else width))
-    monkeypatch.setattr(persistence, "assemble", lambda *_: pytest.fail("memory was taken"))
+    monkeypatch.setattr(cards, "assemble", lambda *_: pytest.fail("memory was taken"))
     with pytest.raises(FileFormatError, match=r"describes \d+ numbers or more, but holds \d+\)"):
         load(path)
 

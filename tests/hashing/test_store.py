@@ -1,8 +1,7 @@
-"""The contract of a store: brute force over what was acknowledged, whatever happens to it."""
+"""A store that is a file: what happens to it from outside, and what it refuses."""
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,113 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stores import Truth, kept_whole, some_bits, some_payloads
 
 from isthmus import CodeStore, FileFormatError, InvalidDataError, InvalidParameterError
-from isthmus.hashing import pack, unpack
-
-
-def some_bits(n, n_bits, seed=0):
-    rng = np.random.default_rng(seed)
-    return (rng.random((4, n_bits)) < 0.5)[rng.integers(0, 4, n)] ^ (
-        rng.random((n, n_bits)) < 0.05
-    )
-
-
-def some_payloads(n):
-    groups = ("red", "blüe", 'qu"ote')
-    return [{"year": 1990 + i % 7, "group": groups[i % 3], "even": i % 2 == 0} for i in range(n)]
+from isthmus.hashing import pack
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "codes.store"
-
-
-class Truth:
-    """What a store must answer, from a dictionary and NumPy."""
-
-    def __init__(self, n_bits):
-        self.n_bits, self.items = n_bits, {}
-
-    def upsert(self, ids, codes, payloads):
-        for name, code, payload in zip(ids, codes, payloads, strict=True):
-            self.items.pop(name, None)
-            self.items[name] = code, payload
-
-    def all_near(self, query, fits=lambda payload: True):
-        names = [name for name, (_, payload) in self.items.items() if fits(payload)]
-        if not names:
-            return [], np.zeros(0, int)
-        bits = unpack(np.stack([self.items[name][0] for name in names]), self.n_bits)
-        distances = (bits != unpack(query[None], self.n_bits)).sum(axis=1)
-        order = np.argsort(distances, kind="stable")
-        return [names[i] for i in order], distances[order]
-
-    def agrees(self, store, queries, where=None, fits=lambda payload: True):
-        for k in (1, 7, len(self.items) + 5):
-            for query, hits in zip(queries, store.search(queries, k, where), strict=True):
-                names, distances = self.all_near(query, fits)
-                assert hits.ids == names[:k]
-                assert (hits.distances == distances[:k]).all()
-        for radius in (0, 2, self.n_bits // 4, self.n_bits):
-            for query, hits in zip(queries, store.within(queries, radius, where), strict=True):
-                names, distances = self.all_near(query, fits)
-                count = int((distances <= radius).sum())
-                assert hits.ids == names[:count]
-                assert (hits.distances == distances[:count]).all()
-
-
-@pytest.mark.parametrize("n_bits", [8, 13, 64, 100, 128])
-def test_a_store_is_brute_force_through_writes_and_reopening(path, n_bits):
-    rng, truth = np.random.default_rng(1), Truth(n_bits)
-    queries = pack(some_bits(4, n_bits, seed=3))
-    with CodeStore(path, n_bits) as store:
-        for turn in range(6):
-            ids = [int(i) if i % 2 else f"n{i}" for i in rng.permutation(200)[:60]]
-            codes, payloads = pack(some_bits(60, n_bits, seed=turn % 3)), some_payloads(60)
-            store.upsert(ids, codes, payloads)
-            truth.upsert(ids, codes, payloads)
-            gone = [*ids[:10], "nobody"]
-            assert store.delete(gone) == 10
-            for name in gone[:10]:
-                del truth.items[name]
-            assert len(store) == len(truth.items)
-            truth.agrees(store, queries)
-    with CodeStore(path) as store:
-        assert store.n_bits == n_bits
-        truth.agrees(store, queries)
-        for name, item in zip(truth.items, store.get(truth.items), strict=True):
-            code, payload = truth.items[name]
-            assert (item.id, item.payload) == (name, payload)
-            assert (item.code == code).all()
-        assert store.get(["nobody"]) == [None]
-
-
-FILTERS = {
-    "equal": ({"year": 1993}, lambda p: p["year"] == 1993),
-    "range": ({"year": {">=": 1991, "<": 1994}}, lambda p: 1991 <= p["year"] < 1994),
-    "in": ({"group": ["red", "blüe"]}, lambda p: p["group"] in ("red", "blüe")),
-    "quote": ({"group": 'qu"ote'}, lambda p: p["group"] == 'qu"ote'),
-    "and": (
-        {"group": "red", "year": {">": 1992.5}, "even": True},
-        lambda p: p["group"] == "red" and p["year"] > 1992.5 and p["even"],
-    ),
-    "true is not 1": ({"even": 1}, lambda p: False),
-    "mixed in": ({"year": [1990, True, "1991", None]}, lambda p: p["year"] == 1990),
-    "nothing": ({"year": []}, lambda p: False),
-    "absent": ({"month": None}, lambda p: False),
-}
-
-
-@pytest.mark.parametrize("name", FILTERS)
-def test_filters(path, name):
-    where, fits = FILTERS[name]
-    truth = Truth(24)
-    ids, codes, payloads = range(150), pack(some_bits(150, 24)), some_payloads(150)
-    truth.upsert(ids, codes, payloads)
-    with CodeStore(path, 24) as store:
-        store.upsert(ids, codes, payloads)
-        truth.agrees(store, pack(some_bits(3, 24, seed=3)), where, fits)
 
 
 def test_a_list_of_thousands_in_a_filter(path):
@@ -150,70 +51,47 @@ def test_two_stores_on_one_file_see_each_other(path):
             truth.agrees(reader, queries)
 
 
-WRITER = """
+def test_nothing_acknowledged_is_lost_by_kill(path, nursery):
+    rng = np.random.default_rng(0)
+    for turn in range(20):
+        with nursery.writer(path, f"w{turn}") as writer:
+            writer.turns(int(rng.integers(1, 40)))
+            said = writer.kill()
+        with CodeStore(path) as store:
+            kept_whole(store, f"w{turn}", said)
+
+
+OPENERS = """
 import sys
+from multiprocessing import get_context
 import numpy as np
 from isthmus import CodeStore
-path, name = sys.argv[1:]
-with CodeStore(path, 64) as store:
-    turn = 0
-    while True:
-        ids = [f"{name}/{turn}/{i}" for i in range(20)]
-        store.upsert(ids, np.full((20, 8), turn % 256, np.uint8), [{"turn": turn}] * 20)
-        if turn:
-            store.delete([f"{name}/{turn - 1}/0"])
-        print(turn, flush=True)
-        turn += 1
+
+def work(folder, together, name):
+    for turn in range(60):
+        together.wait()
+        with CodeStore(f"{folder}/{turn}", 64) as store:
+            store.upsert([name], ZEROS)
+
+ZEROS = np.zeros((1, 8), np.uint8)
+context = get_context("fork")
+together = context.Barrier(3, timeout=30)
+each = [context.Process(target=work, args=(sys.argv[1], together, n)) for n in range(3)]
+[process.start() for process in each]
+[process.join() for process in each]
+sys.exit(max(process.exitcode for process in each))
 """
 
 
-def start_writer(path, name):
+@pytest.mark.skipif(os.name != "posix", reason="processes are forked, to open at one moment")
+def test_a_new_file_may_be_opened_by_several_processes_at_one_moment(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", WRITER, str(path), name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def kept_whole(store, name, acknowledged):
-    """Each batch is there as a whole, and all that were acknowledged are."""
-    for turn in range(acknowledged + 2):
-        items = store.get([f"{name}/{turn}/{i}" for i in range(20)])
-        there = [item is not None for item in items]
-        if turn <= acknowledged:
-            assert all(there[1:])
-        assert all(there[1:]) or not any(there)
-        assert turn >= acknowledged or not there[0]
-        assert all((item.code == turn % 256).all() for item in items if item is not None)
-
-
-def test_nothing_acknowledged_is_lost_by_kill(path):
-    rng = np.random.default_rng(0)
-    for turn in range(20):
-        writer = start_writer(path, f"w{turn}")
-        count = int(rng.integers(1, 40))
-        said = [int(writer.stdout.readline()) for _ in range(count)]
-        writer.send_signal(signal.SIGKILL)
-        said += [int(line) for line in writer.stdout.read().splitlines()]
-        writer.wait()
-        writer.stdout.close()
-        with CodeStore(path) as store:
-            kept_whole(store, f"w{turn}", said[-1])
-
-
-def test_two_processes_write_at_once(path):
-    writers = [start_writer(path, name) for name in ("a", "b")]
-    said = [[int(each.stdout.readline()) for _ in range(30)][-1] for each in writers]
-    with CodeStore(path) as store:
-        assert len(store) >= 2 * 29 * 19
-    for each in writers:
-        each.kill()
-        each.wait()
-        each.stdout.close()
-    with CodeStore(path) as store:
-        n = store._connection.execute("SELECT count(*) FROM item").fetchone()[0]
-        assert len(store) == n
-        for name, last in zip(("a", "b"), said, strict=True):
-            items = store.get([f"{name}/{turn}/5" for turn in range(last + 1)])
-            assert None not in items
+    command = [sys.executable, "-c", OPENERS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    for turn in range(60):
+        with CodeStore(tmp_path / str(turn)) as store:
+            assert len(store) == 3
 
 
 # ---- bad input ------------------------------------------------------------------------------
@@ -273,15 +151,6 @@ def test_refusals_leave_the_store_as_it_was(path, name):
             call(store, np.array(code))
         assert len(store) == 1
         assert store.search(code, 3)[0].ids == ["here"]
-
-
-def test_strange_ids_come_back(path):
-    ids = ["", "ünï", "𝄞" * 10, "nul\0inside", "x" * 1_000_000, "5", 5, -(1 << 63), np.int64(7)]
-    codes = pack(some_bits(len(ids), 16))
-    with CodeStore(path, 16) as store:
-        store.upsert(ids, codes)
-        assert [item.id for item in store.get(ids)] == ids
-        assert len(store) == len(ids)
 
 
 def test_files_that_are_no_stores(path, tmp_path):

@@ -185,3 +185,36 @@ def test_energy_without_a_path_stands_over_its_share(ax):
 def test_energy_of_no_path(energy, path, said):
     with pytest.raises(InvalidDataError, match=said):
         plots.energy_profile(energy, path=path)
+
+
+# ---- label efficiency ---------------------------------------------------------------------------
+
+
+def test_label_efficiency_goes_through_the_means_in_students_band(ax):
+    scores = np.array([[0.9, 0.8, 0.85], [0.5, 0.7, 0.6]])
+    plots.label_efficiency([100, 10], scores, ax, label="codes", level=0.9)
+    (line,) = ax.lines
+    assert line.get_xydata() == pytest.approx(np.array([(10, 0.6), (100, 0.85)]))
+    (band,) = ax.collections
+    from scipy.stats import t
+
+    half = t.ppf(0.95, 2) * np.array([0.1, 0.05]) / np.sqrt(3)
+    corners = {(round(x), round(y, 9)) for x, y in band.get_paths()[0].vertices}
+    assert {(10, round(0.6 + half[0], 9)), (100, round(0.85 - half[1], 9))} <= corners
+    assert ax.get_xscale() == "log"
+    assert names(ax) == ["codes"]
+
+
+def test_one_seed_has_no_band(ax):
+    plots.label_efficiency([10, 100], [[0.5], [0.6]], ax)
+    assert len(ax.lines) == 1
+    assert not ax.collections
+
+
+def test_label_efficiency_refuses():
+    with pytest.raises(InvalidDataError, match="equal length"):
+        plots.label_efficiency([10, 100], [[0.5]])
+    with pytest.raises(InvalidDataError, match="1 or more; got 0"):
+        plots.label_efficiency([0], [[0.5]])
+    with pytest.raises(InvalidParameterError, match=r"level.*got 2"):
+        plots.label_efficiency([1], [[0.5]], level=2)

@@ -86,9 +86,11 @@ def test_validation_is_the_mean_negative_score():
     with torch.no_grad():
         log_prob, kl = model.evidence(rows)
     expected = -float((log_prob.double().sum(1) - kl.double().sum(1)).mean())
-    assert validate(model, DenseRows(rows)) == pytest.approx(expected, rel=1e-6)
+    assert validate(model, DenseRows(rows), Objective()) == pytest.approx(expected, rel=1e-6)
     model, _ = begin(GaussianCode())
-    assert validate(model, DenseRows(rows)) == validate(model, DenseRows(rows))
+    assert validate(model, DenseRows(rows), Objective()) == validate(
+        model, DenseRows(rows), Objective()
+    )
 
 
 def test_every_row_is_seen_once_per_epoch_in_a_new_order():
@@ -161,7 +163,7 @@ def test_early_stopping_restores_the_best_weights(encoder):
     best = int(np.argmin(losses))
     assert best < len(losses) - 1 < 199  # it did stop early
     assert len(losses) - 1 - best == 5
-    assert validate(model, held_out) == min(losses)
+    assert validate(model, held_out, Objective()) == min(losses)
     assert same(kept[best], model.state_dict())
     assert [record.best for record in records] == [
         loss < min([math.inf, *losses[:i]]) for i, loss in enumerate(losses)
@@ -184,7 +186,9 @@ def test_the_caller_may_stop_and_the_best_weights_are_kept():
     epochs = run(model, rows, Plan(batch_size=4, learning_rate=3.0), held_out=held_out)
     records = list(itertools.islice(epochs, 6))
     epochs.close()
-    assert validate(model, held_out) == min(record.validation_nll for record in records)
+    assert validate(model, held_out, Objective()) == min(
+        record.validation_nll for record in records
+    )
 
 
 def test_an_interrupt_keeps_the_best_weights():
@@ -212,7 +216,7 @@ def test_an_interrupt_keeps_the_best_weights():
 
 def validate_weights(model, state, held_out):
     model.load_state_dict(state)
-    return validate(model, held_out)
+    return validate(model, held_out, Objective())
 
 
 # ---- steps that fail ------------------------------------------------------------------------
@@ -228,7 +232,7 @@ def test_a_failed_step_is_left_out(value):
     assert finite(model)
     assert all(math.isfinite(record.nll) for record in records)
     list(run(clean, rows))
-    assert abs(validate(model, rows) - validate(clean, rows)) < 0.2
+    assert abs(validate(model, rows, Objective()) - validate(clean, rows, Objective())) < 0.2
 
 
 def test_steps_that_keep_failing_are_tried_again_more_slowly():
@@ -310,4 +314,4 @@ def test_far_too_large_steps_never_end_in_nan(rate, optimizer):
     with contextlib.suppress(TrainingError):
         list(run(model, rows, plan, held_out=held_out))
     assert finite(model)
-    assert math.isfinite(validate(model, held_out))
+    assert math.isfinite(validate(model, held_out, Objective()))

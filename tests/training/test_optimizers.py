@@ -72,10 +72,10 @@ def test_every_optimiser_lowers_the_loss(name):
     rows = DenseRows(data())
     model = make_model(rows.values, Gaussian(), hidden=(16,))
     plan = Plan(name, 1e-2, 16, 20, precision="float32")
-    before = validate(model, rows)
+    before = validate(model, rows, Objective())
     list(train(model, Objective(), rows, plan, torch.Generator().manual_seed(0)))
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert validate(model, rows) < before - 1
+    assert validate(model, rows, Objective()) < before - 1
 
 
 def test_unknown_names_are_refused():

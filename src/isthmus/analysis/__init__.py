@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from isthmus.analysis.fields import VectorField, energy_difference, score_field, vector_field
     from isthmus.analysis.gap import FieldGap, denoising_contractive_gap
     from isthmus.analysis.jacobians import jacobian
+    from isthmus.analysis.labels import LabelEfficiency, label_efficiency
     from isthmus.analysis.maps import (
         Neighbourhoods,
         neighbour_accuracy,
         neighbourhoods,
     )
+    from isthmus.analysis.paired import Differences, accuracy_differences, r2_differences
     from isthmus.analysis.sensitivities import Sensitivity, sensitivity
     from isthmus.analysis.tangents import TangentSpace, Walk, local_dimension, tangent_space, walk
 
@@ -50,6 +52,8 @@ _HOMES = {
     ),
     "isthmus.analysis.gap": ("FieldGap", "denoising_contractive_gap"),
     "isthmus.analysis.jacobians": ("jacobian",),
+    "isthmus.analysis.labels": ("LabelEfficiency", "label_efficiency"),
+    "isthmus.analysis.paired": ("Differences", "accuracy_differences", "r2_differences"),
     "isthmus.analysis.maps": (
         "Neighbourhoods",
         "neighbour_accuracy",
@@ -68,8 +72,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CodeDensity",
+    "Differences",
     "Evidence",
     "FieldGap",
+    "LabelEfficiency",
     "Neighbourhoods",
     "Parzen",
     "Pooled",
@@ -77,12 +83,14 @@ __all__ = [
     "TangentSpace",
     "VectorField",
     "Walk",
+    "accuracy_differences",
     "annealed_log_evidence",
     "denoising_contractive_gap",
     "energy_difference",
     "fit_density",
     "flags",
     "jacobian",
+    "label_efficiency",
     "langevin",
     "local_dimension",
     "log_evidence",
@@ -91,6 +99,7 @@ __all__ = [
     "p_values",
     "parzen_log_likelihood",
     "pool",
+    "r2_differences",
     "reasons",
     "sample_chain",
     "score_field",

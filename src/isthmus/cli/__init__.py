@@ -8,6 +8,7 @@
 | ``score`` | ``load(model).score_samples(data)`` or ``score_features`` |
 | ``sample`` | ``load(model).sample(n)`` |
 | ``info`` | the card of a model, or the summary of data |
+| ``report`` | ``compare(data, label)`` of `isthmus.comparison` |
 | ``demo`` | a model from raw data to pictures |
 
 Standard output holds one JSON object and nothing else; progress, notes and warnings go to standard

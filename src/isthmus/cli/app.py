@@ -9,8 +9,10 @@ from isthmus.cli.apply import inverse, sample, transform
 from isthmus.cli.demo import demo
 from isthmus.cli.fit import fit
 from isthmus.cli.impute import impute
+from isthmus.cli.index import index, search
 from isthmus.cli.info import info
 from isthmus.cli.judge import score
+from isthmus.cli.report import report
 
 # an example in the help is one line that can be copied: \b keeps it from being wrapped
 EXAMPLES: dict[Callable[..., None], str] = {
@@ -20,6 +22,9 @@ EXAMPLES: dict[Callable[..., None], str] = {
     score: "score model.safetensors flowers.csv -o scores.csv",
     impute: "impute model.safetensors flowers.csv -o filled.csv",
     sample: "sample model.safetensors -n 100 -o new.npy --seed 0",
+    index: "index corpus.parquet --text body --bits 128 -o news.store",
+    search: 'search news.store "space shuttle" -k 5 --where "year>=1993"',
+    report: "report flowers.csv --label species -o report.html",
     info: "info model.safetensors",
     demo: "demo -o isthmus-demo",
 }
@@ -57,7 +62,7 @@ def isthmus(
 ) -> None:
     """Autoencoders from raw data to a narrow code and back.
 
-    Data are .npy, .npz, .csv, .parquet, .feather and .arrow files, or a folder of images.
+    Data are .npy, .npz, .csv, .jsonl, .parquet, .feather and .arrow files, or a folder of images.
     Results are one JSON object on standard output; progress goes to standard error.
     """
     if context.invoked_subcommand is None:

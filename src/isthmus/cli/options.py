@@ -14,8 +14,8 @@ DataFile = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A .npy, .npz, .csv, .parquet, .feather or .arrow file, a folder of images or of "
-        ".parquet files, or a quoted pattern such as 'data/*.parquet'.",
+        help="A .npy, .npz, .csv, .jsonl, .parquet, .feather or .arrow file, a folder of images "
+        "or of .parquet files, or a quoted pattern such as 'data/*.parquet'.",
     ),
 ]
 CodeFile = Annotated[
@@ -219,4 +219,150 @@ NewTable = Annotated[
 ]
 DemoFolder = Annotated[
     str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write what it makes.")
+]
+NewStore = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="STORE",
+        show_default=False,
+        help="The store: a file, or milvus://host:port/name, or postgresql://….",
+    ),
+]
+StoreFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE",
+        show_default=False,
+        help="What `isthmus index` wrote, or the address of a server.",
+    ),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option("--text", metavar="COLUMN", show_default=False, help="The column of texts."),
+]
+VectorColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--vectors",
+        metavar="COLUMN",
+        show_default=False,
+        help="The column of vectors, made elsewhere: lists of numbers.",
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="COLUMN",
+        show_default=False,
+        help="The column of ids, text or integers. Without it, rows are counted from 0.",
+    ),
+]
+Bits = Annotated[int, typer.Option("--bits", help="Bits of a code, 8 to 4,096.")]
+Metric = Annotated[str, typer.Option(help="What nearest means for vectors: cosine or euclidean.")]
+Refine = Annotated[
+    str,
+    typer.Option(help="How far bits are flipped while that improves the code: none, fast, best."),
+]
+LearnFrom = Annotated[
+    int, typer.Option(metavar="ROWS", help="Learn from a sample of this many rows at most.")
+]
+HasherEpochs = Annotated[
+    int | None,
+    typer.Option("--max-epochs", show_default=False, help="Passes over the rows at most."),
+]
+Add = Annotated[
+    bool,
+    typer.Option("--add", help="Add rows to a store that is there, with the hasher it has."),
+]
+Files = Annotated[
+    str | None,
+    typer.Option(
+        "--files",
+        metavar="NAME",
+        show_default=False,
+        help="How the files beside the store begin: the name of the store unless told otherwise; "
+        "needed for a server.",
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Argument(metavar="[QUERY]", show_default=False, help="The text to search for."),
+]
+QueryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--queries", metavar="FILE", show_default=False, help="A file of queries, as for `index`."
+    ),
+]
+Nearest = Annotated[int, typer.Option("--nearest", "-k", help="How many answers.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FILTER",
+        show_default=False,
+        help='What the payload must have: year>=1990, group=sci.space or lang=\'["de","en"]\'. '
+        "Several must all hold.",
+    ),
+]
+Radius = Annotated[
+    int,
+    typer.Option("--radius", "-r", help="Bits in which two codes may differ and count as one."),
+]
+
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        "-y",
+        metavar="COLUMN",
+        show_default=False,
+        help="The column to be predicted; or its position in an array, another array of the .npz "
+        "file, or a file of labels. Without it, the half of the report that needs none.",
+    ),
+]
+NewReport = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help="The .html file to write.")
+]
+Drop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop",
+        metavar="COLUMN",
+        show_default=False,
+        help="Leave a column out, such as an identifier. May be given several times.",
+    ),
+]
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="classification or regression; auto reads the labels.",
+    ),
+]
+CodeWidth = Annotated[
+    int | None,
+    typer.Option(
+        "--n-components",
+        "-k",
+        show_default=False,
+        help="Width of all codes; a quarter of the raw features, at most 64, if left out.",
+    ),
+]
+MaxRows = Annotated[int, typer.Option("--max-rows", help="Rows that are drawn from larger data.")]
+ReportEpochs = Annotated[
+    int, typer.Option("--max-epochs", help="Passes over the data at most, of each autoencoder.")
+]
+Margin = Annotated[
+    float, typer.Option("--margin", help="How much less accuracy (or R²) counts as equal.")
+]
+FixedSeed = Annotated[
+    int,
+    typer.Option(
+        "--random-state", "--seed", metavar="INTEGER", help="Seed; the same one, the same report."
+    ),
 ]

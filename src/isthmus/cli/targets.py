@@ -4,7 +4,6 @@ A table's file takes one row of numbers per line, so that images are laid flat i
 keeps their shape; a folder, named with a slash at its end, gets them as PNG files.
 """
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
+from isthmus._files import require_place
 from isthmus.cli.show import show
 from isthmus.data import is_source
 from isthmus.data.files import TABLE_WRITERS, TABLES, WRITERS, write, write_table
@@ -52,7 +52,7 @@ def require_rows_target(output: str | None, *, images: bool = False) -> None:
         )
     elif path.is_dir():
         raise InvalidParameterError(f"{output} can't be written: it is a folder.")
-    _require_place(path)
+    require_place(path)
 
 
 def require_model_target(output: str) -> None:
@@ -67,18 +67,7 @@ def require_model_target(output: str) -> None:
         )
     if Path(output).is_dir():
         raise InvalidParameterError(f"{output} can't be written: it is a folder.")
-    _require_place(Path(output))
-
-
-def _require_place(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise InvalidParameterError(
-            f"{path} can't be written: there is no folder {path.parent}. Make it first."
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(
-            errno.EACCES, "No permission to write in this folder", str(path.parent)
-        )
+    require_place(Path(output))
 
 
 def flows(rows: Any, output: str) -> bool:

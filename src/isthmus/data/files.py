@@ -6,6 +6,7 @@
 | ``.npz`` | one array, or a CSR array saved by scipy.sparse or as its parts | ``x``, ``names`` |
 | ``.csv`` | Arrow table | with a line of names |
 | ``.parquet`` | Arrow table | Arrow table |
+| ``.jsonl`` | Arrow table: one JSON object on each line | – |
 | ``.feather``, ``.arrow`` | Arrow table, memory-mapped | Arrow table |
 | a folder | its images, uint8 (n, H, W) or (n, H, W, C), sorted by name | – |
 
@@ -209,6 +210,15 @@ def _read_csv(path: Path) -> Any:
     return csv.read_csv(path, read_options=options, convert_options=convert)
 
 
+def _read_jsonl(path: Path) -> Any:
+    from pyarrow import json
+
+    with open(path, "rb") as file:
+        longest = max(map(len, file))
+    # a line must fit in one block of the reader
+    return json.read_json(path, json.ReadOptions(block_size=max(2**24, 2 * longest)))
+
+
 def _is_data(fields: list[str]) -> bool:
     """Whether the first line of a CSV holds values: numbers and gaps, not 0, 1, 2, …."""
     filled = [field for field in fields if field.strip()]
@@ -291,6 +301,7 @@ READERS: dict[str, Callable[..., Any]] = {
     ".npz": read_npz,
     ".csv": _read_csv,
     ".parquet": read_parquet,
+    ".jsonl": _read_jsonl,
     ".feather": _read_arrow,
     ".arrow": _read_arrow,
 }

@@ -14,7 +14,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from typing import Any
 import torch
 
 from isthmus._errors import InvalidParameterError
+from isthmus._files import write_json, write_text
+from isthmus._progress import steps
 from isthmus.data import write
 from isthmus.demo.experiment import PARTS, Digits, measure, train
-from isthmus.demo.pages import compose, print_table, write_json, write_text
+from isthmus.demo.pages import compose, print_table
 from isthmus.estimators import save
 
 
@@ -48,7 +50,7 @@ def run(folder: Path, verbose: bool, max_epochs: int = 60) -> Mapping[str, Any]:
     began = time.perf_counter()
     _require(folder)
     digits = Digits.split()
-    with _progress(verbose, 2 * len(PARTS) + 1) as begin, one_thread():
+    with steps(verbose, 2 * len(PARTS) + 1) as begin, one_thread():
         trained = [train(name, digits, max_epochs, begin) for name in PARTS]
         begin("drawing the report")
         record = measure(trained, digits, max_epochs)
@@ -87,22 +89,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _progress(verbose: bool, n_steps: int) -> Iterator[Callable[[str], None]]:
-    """A function that says which step begins: a bar, on a terminal only."""
-    if not verbose or not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=n_steps, completed=-1)
-
-        def begin(text: str) -> None:
-            progress.update(task, advance=1, description=text)
-
-        yield begin

@@ -1,6 +1,5 @@
 """The table, on the terminal and on the page, and the report around it."""
 
-import json
 import math
 import platform
 import shlex
@@ -10,7 +9,6 @@ from typing import Any
 
 from isthmus import __version__
 from isthmus import report as pages
-from isthmus._files import atomic_write
 from isthmus.demo import pictures
 from isthmus.demo.experiment import PARTS, SAME, UNITS, Digits, Trained, given
 from isthmus.report import Html
@@ -221,23 +219,3 @@ def _versions() -> str:
         f"isthmus {__version__}, torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
         f"Python {platform.python_version()}."
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole.
-
-    Raises:
-        OSError: With the file's name; an old file is still there.
-    """
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_json(path: Path, record: Record) -> None:
-    """Write strict JSON."""
-    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

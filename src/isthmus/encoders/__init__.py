@@ -17,7 +17,7 @@ Vocabulary: n rows, k units. All divergences are in nats, per unit.
 """
 
 from isthmus._registry import Registry
-from isthmus.encoders._encoder import Encoder
+from isthmus.encoders._encoder import BitEncoder, Encoder
 from isthmus.encoders.bits import BernoulliCode, NoisySigmoid
 from isthmus.encoders.deterministic import Deterministic
 from isthmus.encoders.gaussian import GaussianCode
@@ -36,6 +36,7 @@ ENCODERS: Registry[Encoder] = Registry(
 __all__ = [
     "ENCODERS",
     "BernoulliCode",
+    "BitEncoder",
     "Deterministic",
     "Encoder",
     "GaussianCode",

@@ -81,6 +81,14 @@ class Encoder(ABC):
         return activation(self.mean_activation).function(units)
 
 
+class BitEncoder(Encoder):
+    """p(h | x) whose code is bits, or is driven to be."""
+
+    @abstractmethod
+    def log_odds(self, eta: Tensor) -> Tensor:
+        """log p(h_j = 1 | x) / p(h_j = 0 | x), (n, k), from η (n, k)."""
+
+
 def no_prior(name: str) -> InvalidParameterError:
     return InvalidParameterError(
         f"A {name} code has no prior to sample from; use encoder='gaussian' or "

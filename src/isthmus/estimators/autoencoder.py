@@ -13,16 +13,17 @@ from isthmus._random import RandomState, draw_seed, make_generator
 from isthmus.corruptions import Corruption
 from isthmus.encoders import Encoder
 from isthmus.estimators import resolve
-from isthmus.estimators.apply import common_unit, data_to_read, remember_columns
-from isthmus.estimators.construct import Beginning, begin, check_support
+from isthmus.estimators.apply import common_unit, data_to_read
+from isthmus.estimators.beginning import begin_fit
+from isthmus.estimators.construct import check_support
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.held_out import codes_of, try_out
 from isthmus.estimators.learn import encoded, follow, one_pass, report, report_rows, split
 from isthmus.estimators.progress import display, say
 from isthmus.estimators.resolve import ByName, Given, Network, fraction
-from isthmus.estimators.tables import Opened, open_rows
+from isthmus.estimators.tables import open_rows
 from isthmus.penalties import Penalty
-from isthmus.training import Epoch, find_device, near_rows, train
+from isthmus.training import near_rows, train
 
 
 class Autoencoder(Fitted):
@@ -153,7 +154,7 @@ class Autoencoder(Fitted):
         plan = resolve.read_plan(self.get_params(deep=False))
         held_out = fraction("validation_fraction", self.validation_fraction)
         seed = draw_seed(self.random_state)
-        parts = split(self._begin(X, open_rows(X, self.likelihood), seed), held_out, seed)
+        parts = split(begin_fit(self, X, open_rows(X, self.likelihood), seed), held_out, seed)
         objective = self._recipe.objective.in_units(common_unit(self.model_))
         if self.verbose:
             for line in objective.choices(self.model_, parts.some(1)):
@@ -200,7 +201,7 @@ class Autoencoder(Fitted):
             check_support(self.likelihood_, data)
         else:
             opened = open_rows(X, self.likelihood)
-            data = self._begin(X, opened, draw_seed(self.random_state)).data
+            data = begin_fit(self, X, opened, draw_seed(self.random_state)).data
         stepper, generator = self._session.go_on(self.model_, plan, self.random_state)
         rows, some = one_pass(data, self.model_)
         objective = recipe.objective.in_units(common_unit(self.model_))
@@ -211,16 +212,3 @@ class Autoencoder(Fitted):
         self.code_report_ = report(self.model_, eta, say(self.verbose))
         self._tried = replace(self._tried, codes=codes_of(self.model_, eta))
         return self
-
-    def _begin(self, X: ArrayLike, opened: Opened, seed: int) -> Beginning:
-        """Everything before the first step: check the data, choose the parts, make the model."""
-        recipe, data = resolve.read_recipe(self.get_params(deep=False)), opened.data
-        begun = begin(recipe, opened.likelihood, data, seed, find_device(self.device))
-        say(self.verbose)(f"likelihood: {begun.model.likelihood!r}")
-        remember_columns(self, X, data, opened.schema)
-        self.row_shape_ = data.row_shape
-        self._pixel_divisor = begun.divisor
-        self.history_: list[Epoch] = []
-        self.code_report_ = {}
-        self._receive(begun.model, recipe, opened.schema)
-        return begun

@@ -27,6 +27,7 @@ from isthmus.networks import (
     ConvEncoder,
     Decoder,
     Shifted,
+    Shortcut,
     TiedMLP,
     image_shape,
     quartered,
@@ -276,7 +277,7 @@ def least_size(recipe: Recipe, likelihood: Likelihood, row_shape: Sequence[int])
         height, width, _ = image_shape(tuple(row_shape))
         first = ConvEncoder.channels[-1] * quartered(height) * quartered(width)
     down = [first, *recipe.hidden, recipe.n_components * recipe.encoder.outputs]
-    up = [recipe.n_components, *recipe.hidden[::-1], first if recipe.network == "conv" else last]
+    up = [recipe.n_components, *recipe.up, first if recipe.network == "conv" else last]
     layers = [*pairwise(down), *([] if recipe.tied else pairwise(up))]
     return max(last, entry_weights(traits) + sum(a * b for a, b in layers))
 
@@ -290,7 +291,7 @@ def _networks(
 ) -> tuple[nn.Module, Decoder]:
     n_code = recipe.n_components
     n_encoded = n_code * recipe.encoder.outputs
-    name, down, up = recipe.activation, recipe.hidden, recipe.hidden[::-1]
+    name, down, up = recipe.activation, recipe.hidden, recipe.up
     if not isinstance(recipe.network, str):
         encoder, decoder = copy.deepcopy(recipe.network)
         return encoder, Shifted(decoder, n_outputs)
@@ -299,6 +300,12 @@ def _networks(
         return (
             ConvEncoder(row_shape, [*down, n_encoded], name, generator),
             ConvDecoder(row_shape, [n_code, *up], outputs, name, generator),
+        )
+    if recipe.network == "shortcut":
+        signs = recipe.encoder.mean_activation == "sigmoid"
+        return (
+            Shortcut([n_inputs, *down, n_encoded], name, generator),
+            Shortcut([n_code, *up, n_outputs], name, generator, signs=signs),
         )
     mlp = MLP([n_inputs, *down, n_encoded], name, generator)
     if not recipe.tied:

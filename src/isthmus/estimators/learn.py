@@ -91,15 +91,18 @@ class Session:
 
 def follow(
     epochs: Iterator[Epoch], history: list[Epoch], show: Callable[[Epoch], None] | None = None
-) -> None:
+) -> bool:
     """Run a training to its end, which Ctrl-C may bring.
 
     Args:
         epochs: From `isthmus.training.train`.
         history: Gets one record per epoch.
         show: Called with each of them.
+
+    Returns:
+        Whether it came to its own end.
     """
-    skipped = 0
+    skipped, ended = 0, True
     try:
         for epoch in epochs:
             history.append(epoch)
@@ -107,6 +110,7 @@ def follow(
             if show is not None:
                 show(epoch)
     except KeyboardInterrupt:
+        ended = False
         warnings.warn(
             f"Stopped by the user in epoch {len(history) + 1}; "
             "the model has the best weights so far.",
@@ -119,6 +123,7 @@ def follow(
             IsthmusWarning,
             stacklevel=3,
         )
+    return ended
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,12 @@ class Split:
         some: Gives z of up to so many rows, chosen at random, held out or not.
     """
 
-    rows: Rows
-    held_out: HeldOut | None
+    rows: Rows[Batch]
+    held_out: HeldOut[Batch] | None
     some: Callable[[int], Batch]
 
     @property
-    def read_held_out(self) -> HeldOut | None:
+    def read_held_out(self) -> HeldOut[Batch] | None:
         """Held-out rows; None if Ctrl-C ended the first pass over a stream, which finds them."""
         unread = isinstance(self.held_out, SetAside) and not self.held_out.parts
         return None if unread else self.held_out
@@ -167,7 +172,7 @@ def split(begun: Beginning, fraction: float, seed: int) -> Split:
     )
 
 
-def one_pass(data: Data, model: Model) -> tuple[Rows, Callable[[], Batch]]:
+def one_pass(data: Data, model: Model) -> tuple[Rows[Batch], Callable[[], Batch]]:
     """All rows of a batch, and a function that gives z of a thousand of them or so.
 
     Raises:

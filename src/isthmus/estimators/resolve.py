@@ -21,7 +21,7 @@ from isthmus.training import Plan, require_optimizer, require_precision
 T = TypeVar("T")
 
 Network = str | tuple[nn.Module, nn.Module]
-NETWORKS = ("mlp", "conv")
+NETWORKS = ("mlp", "conv", "shortcut")
 Given = str | Likelihood | list[str | Likelihood] | tuple[str | Likelihood, ...]
 ByName = Mapping[Any, str | Likelihood]
 MOST_LEVELS = 1000
@@ -35,10 +35,11 @@ class Recipe:
         n_components: k.
         hidden: Hidden widths of the encoder; the decoder has them reversed.
         activation: A name in `isthmus.activations.ACTIVATIONS`.
-        network: ``"mlp"``, ``"conv"``, or a pair of the user's modules.
+        network: ``"mlp"``, ``"conv"``, ``"shortcut"``, or a pair of the user's modules.
         tied: Whether the decoder uses the encoder's weights.
         encoder: p(h | x).
         objective: Corruptions and penalties, in the user's units.
+        decoder_hidden: Hidden widths of the decoder where they are others.
     """
 
     n_components: int
@@ -48,6 +49,12 @@ class Recipe:
     tied: bool
     encoder: Encoder
     objective: Objective
+    decoder_hidden: tuple[int, ...] | None = None
+
+    @property
+    def up(self) -> tuple[int, ...]:
+        """Hidden widths of the decoder."""
+        return self.hidden[::-1] if self.decoder_hidden is None else self.decoder_hidden
 
 
 def read_recipe(params: dict[str, Any]) -> Recipe:
@@ -78,7 +85,7 @@ def read_recipe(params: dict[str, Any]) -> Recipe:
         tied=bool(params["tied"]),
         encoder=ENCODERS.resolve(params["encoder"]),
         objective=Objective(
-            _several(CORRUPTIONS, params["corruption"]), _several(PENALTIES, params["penalty"])
+            several(CORRUPTIONS, params["corruption"]), several(PENALTIES, params["penalty"])
         ),
     )
 
@@ -188,7 +195,8 @@ def _count_levels(matrix: Data, summary: Summary, column: int) -> int:
     return max(2, levels)
 
 
-def _several(registry: Registry[T], given: Any) -> tuple[T, ...]:
+def several(registry: Registry[T], given: Any) -> tuple[T, ...]:
+    """The objects that are meant by None, one part or a list of parts."""
     if given is None:
         return ()
     if isinstance(given, list | tuple):
@@ -200,7 +208,7 @@ def _require_network(network: Any, tied: bool) -> None:
     if isinstance(network, str):
         if network not in NETWORKS:
             raise InvalidParameterError(
-                f"network must be 'mlp', 'conv' or a pair of modules; got {network!r}."
+                f"network must be 'mlp', 'conv', 'shortcut' or a pair of modules; got {network!r}."
             )
     elif not (
         isinstance(network, tuple)

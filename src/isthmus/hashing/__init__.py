@@ -12,17 +12,16 @@ comparing the query with each code, and among equally distant codes the lowest r
 | `nearest`, `nearest_weighted` | the k nearest codes of bits, or of a real-valued query |
 | `in_range` | all codes within a radius, by comparing with each |
 | `Ball` | the same from sorted keys, by flipping bits or by pieces, where that is less work |
-| `where_sql` | a filter on payloads, as SQL |
-| `CodeStore` | ids, codes and payloads in one file, and all of these searches |
+| `CodeStore` | ids, codes and payloads in a file or on a server, and these searches |
 
 This room never imports torch, so that a store opens at once in a program that only searches.
 """
 
 from isthmus.hashing.ball import Ball
 from isthmus.hashing.codes import pack, unpack
-from isthmus.hashing.filters import where_sql
+from isthmus.hashing.engine import Hits, Item
 from isthmus.hashing.scan import in_range, nearest
-from isthmus.hashing.store import CodeStore, Hits, Item
+from isthmus.hashing.store import CodeStore
 from isthmus.hashing.weighted import nearest_weighted
 
 __all__ = [
@@ -35,5 +34,4 @@ __all__ = [
     "nearest_weighted",
     "pack",
     "unpack",
-    "where_sql",
 ]

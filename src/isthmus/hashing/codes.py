@@ -117,3 +117,8 @@ def as_words(codes: Codes) -> Words:
     padded = np.zeros((n, -(-width // WORD) * WORD), dtype=np.uint8)
     padded[:, :width] = codes
     return padded.view(np.uint64)
+
+
+def as_bytes(words: Words, n_bits: int) -> Codes:
+    """Words as the packed codes (n, ⌈n_bits / 8⌉) that they were; a view, no copy."""
+    return words.view(np.uint8).reshape(len(words), -1)[:, : n_bytes(n_bits)]

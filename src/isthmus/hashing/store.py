@@ -1,70 +1,59 @@
 """`CodeStore`: ids, codes and payloads that outlive the process, and exact searches over them.
 
-SQLite is the truth (`table`); the matrix that is scanned (`packed`) is derived from it when the
-store opens and whenever another process has written. A write is committed first and enters the
-matrix then. So a crash can lose nothing that was acknowledged, and nothing needs repair.
+What is given is checked here; where it is kept and how it is compared is an engine's (`engine`,
+`engines`): one file, or a server that several machines share.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
-from isthmus.hashing.ball import Ball
 from isthmus.hashing.checks import Id, check_count, check_ids, check_payloads, check_weights
-from isthmus.hashing.codes import Codes, Words, as_words, check_codes, check_n_bits, n_bytes
-from isthmus.hashing.filters import where_sql
-from isthmus.hashing.packed import Packed
-from isthmus.hashing.scan import Rows, in_range, nearest
-from isthmus.hashing.table import (
-    open_table,
-    read_about,
-    read_codes,
-    select_in,
-    settle,
-    transaction,
-)
-from isthmus.hashing.weighted import nearest_weighted
-
-
-class Hits(NamedTuple):
-    """What was found for one query: ids, nearest first, and their distances (m,)."""
-
-    ids: list[Id]
-    distances: NDArray[Any]
-
-
-class Item(NamedTuple):
-    """What is stored under an id: its packed code (n_bytes,) and its payload."""
-
-    id: Id
-    code: Codes
-    payload: Any
+from isthmus.hashing.codes import Codes, check_codes, check_n_bits, n_bytes
+from isthmus.hashing.engine import Engine, Hits, Item, Opening
+from isthmus.hashing.engines import open_engine
+from isthmus.hashing.filters import parse_where
 
 
 class CodeStore:
-    """Binary codes with ids and payloads in one file, searched exactly.
+    """Binary codes with ids and payloads, searched exactly.
 
     Ties go to what was written first; an id that is written again counts as new. Several processes
-    may use a store at once, each with an object of its own: one writes while others read, and
-    every search sees all that was committed before it.
+    may use a store at once, each with an object of its own, and every search sees all that was
+    acknowledged before it.
+
+    =========================================  ===================================================
+    ``path``                                   where the codes are
+    =========================================  ===================================================
+    ``"codes.store"``                          one SQLite file; its log lies beside it while it
+                                               is in use
+    ``"postgresql://user@host/database#name"``  a table of a PostgreSQL server with pgvector
+    ``"milvus://host:19530/name"``             a collection of a Milvus server
+    =========================================  ===================================================
 
     Args:
-        path: The file; it is made if it isn't there. Its log lies beside it while it is in use.
-        n_bits: Bits of a code, 8 … 4,096; None for those of the file.
+        path: The file or the address; a store is made there if there is none.
+        n_bits: Bits of a code, 8 … 4,096; None for those of the store.
         fingerprint: Names the hasher that made the codes; a store of another one is refused.
-        durability: ``"process"``: what is acknowledged outlives the process. ``"power"``: and the
-            loss of power, at some tenths of a millisecond more for each write.
+        durability: Of a file. ``"process"``: what is acknowledged outlives the process.
+            ``"power"``: and the loss of power, at some tenths of a millisecond more for each
+            write. A server has rules of its own.
+
+    Attributes:
+        exact: Whether a search gives the true neighbours.
+        ball: Whether `within` is answered.
+        max_k: The most neighbours that can be asked for; None for any number.
 
     Raises:
-        InvalidParameterError: Another number of bits or another fingerprint than the file's, or a
-            folder that isn't there or can't be written.
+        InvalidParameterError: Another number of bits or another fingerprint than the store's, an
+            unknown scheme, or a folder that isn't there or can't be written.
         FileFormatError: The file is damaged, or no store.
+        UnreachableError: The server doesn't answer.
+        MissingPackageError: The engine needs a package that isn't installed.
     """
 
     def __init__(
@@ -74,25 +63,43 @@ class CodeStore:
         fingerprint: str | None = None,
         durability: str = "process",
     ) -> None:
-        self.path = os.fspath(path)
         if n_bits is not None:
             check_n_bits(n_bits)
         if not isinstance(fingerprint, str | None):
             raise InvalidParameterError(f"fingerprint must be text; got {fingerprint!r:.100}.")
-        self._connection = open_table(self.path, durability)
+        self._path = os.fspath(path)
+        self._engine = open_engine(Opening(self._path, n_bits, fingerprint, durability))
         self._open = True
-        try:
-            about = settle(self._connection, self.path, n_bits, fingerprint)
-            self.n_bits = about.n_bits
-            self.fingerprint = about.fingerprint
-            self._packed = Packed(self.n_bits)
-            self._ball: Ball | None = None
-            self._next_slot = self._removals = 0
-            with self._moment():
-                pass
-        except BaseException:
-            self.close()
-            raise
+
+    @property
+    def path(self) -> str:
+        """The file or the address."""
+        return self._path
+
+    @property
+    def n_bits(self) -> int:
+        """Bits of a code."""
+        return self._engine.n_bits
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The name of the hasher that made the codes, if the store knows one."""
+        return self._engine.fingerprint
+
+    @property
+    def exact(self) -> bool:
+        """Whether a search gives the true neighbours."""
+        return self._engine.exact
+
+    @property
+    def ball(self) -> bool:
+        """Whether `within` is answered."""
+        return self._engine.ball
+
+    @property
+    def max_k(self) -> int | None:
+        """The most neighbours that can be asked for; None for any number."""
+        return self._engine.max_k
 
     def __enter__(self) -> Self:
         return self
@@ -101,18 +108,20 @@ class CodeStore:
         self.close()
 
     def __len__(self) -> int:
-        with self._moment():
-            return len(self._packed.slots)
+        return len(self._opened())
 
     def close(self) -> None:
-        """Close the file; what was written is kept. A second time it does nothing."""
+        """Close the store; what was written is kept. A second time it does nothing."""
         self._open = False
-        self._connection.close()
+        self._engine.close()
 
     def upsert(
         self, ids: Iterable[Id], codes: ArrayLike, payloads: Iterable[Any] | None = None
     ) -> None:
-        """Write codes, new or in place of those of the same ids; all of them or none.
+        """Write codes, new or in place of those of the same ids.
+
+        In a file and in PostgreSQL all of them are written or none; Milvus may keep a part of a
+        batch that fails, and writing it again mends that.
 
         Args:
             ids: Text or integers, n different ones.
@@ -122,21 +131,14 @@ class CodeStore:
         Raises:
             InvalidDataError: An id twice, a code of another length, a payload that isn't JSON.
             InvalidParameterError: The file can't be written; nothing was.
+            UnreachableError: The server went away; nothing of this call is acknowledged.
         """
         names = check_ids(ids, unique=True)
-        packed = check_codes(codes, self.n_bits) if len(names) else self._no_codes()
+        packed = self._codes(codes) if names else np.zeros((0, n_bytes(self.n_bits)), np.uint8)
         if len(packed) != len(names):
             raise InvalidDataError(f"There are {len(names)} ids and {len(packed)} codes.")
         texts = check_payloads(payloads, len(names))
-        with self._moment(write=True):
-            gone = self._remove(names) if len(self._packed.slots) else self._no_slots()
-            slots = np.arange(self._next_slot, self._next_slot + len(names))
-            self._connection.executemany(
-                "INSERT INTO item VALUES (?, ?, ?, ?)",
-                zip(slots.tolist(), names, map(bytes, packed), texts, strict=True),
-            )
-            self._write_about(gone, len(names))
-        self._settle(gone, slots, packed)
+        self._opened().upsert(names, packed, texts)
 
     def delete(self, ids: Iterable[Id]) -> int:
         """Remove ids; those that aren't there are passed over.
@@ -147,12 +149,7 @@ class CodeStore:
         Returns:
             How many were there.
         """
-        names = check_ids(ids, unique=False)
-        with self._moment(write=True):
-            gone = self._remove(list(dict.fromkeys(names)))
-            self._write_about(gone, 0)
-        self._settle(gone, self._no_slots(), self._no_codes())
-        return len(gone)
+        return self._opened().delete(list(dict.fromkeys(check_ids(ids, unique=False))))
 
     def get(self, ids: Iterable[Id]) -> list[Item | None]:
         """What is stored under each id, None where there is nothing.
@@ -164,13 +161,7 @@ class CodeStore:
             One `Item` or None per id, in their order.
         """
         names = check_ids(ids, unique=False)
-        with self._moment():
-            statement = "SELECT id, code, payload FROM item WHERE id IN"
-            rows = list(select_in(self._connection, statement, list(dict.fromkeys(names))))
-        found = {
-            name: Item(name, np.frombuffer(code, np.uint8), text and json.loads(text))
-            for name, code, text in rows
-        }
+        found = self._opened().get(list(dict.fromkeys(names)))
         return [found.get(name) for name in names]
 
     def search(
@@ -181,26 +172,25 @@ class CodeStore:
         Args:
             codes: Packed codes (m, ⌈n_bits / 8⌉), uint8; or real numbers (m, n_bits), positive
                 where a bit is rather 1 and the larger the surer, whose distance is
-                Σ_j |q_j| [b_j ≠ (q_j > 0)].
+                Σ_j |q_j| [b_j ≠ (q_j > 0)]. Servers compare bits with bits only.
             k: How many, 1 or more; fewer are given where fewer fit.
             where: What payloads must have, see `isthmus.hashing.filters`.
 
         Returns:
             `Hits` for each query, nearest first, among equals the one written first.
+
+        Raises:
+            InvalidParameterError: More neighbours than `max_k`, or real numbers for a server.
         """
         k = check_count("k", k, 1)
-        given = np.asarray(codes)
-        find: Callable[[Words], tuple[NDArray[Any], Rows]]
+        if self.max_k is not None and k > self.max_k:
+            raise InvalidParameterError(
+                f"{self._engine.shown} gives at most {self.max_k} neighbours; k is {k}."
+            )
+        given, clauses, engine = np.asarray(codes), parse_where(where), self._opened()
         if given.dtype.kind == "f":
-            weights = check_weights(given, self.n_bits)
-            find = lambda words: nearest_weighted(words.view(np.uint8), weights, k)  # noqa: E731
-        else:
-            queries = self._words(given)
-            find = lambda words: nearest(words, queries, k)  # noqa: E731
-        with self._moment():
-            words, slots = self._chosen(where)
-            distances, rows = find(words)
-            return [self._hits(*each, slots) for each in zip(distances, rows, strict=True)]
+            return engine.search_weighted(check_weights(given, self.n_bits), k, clauses)
+        return engine.search(self._codes(given), k, clauses)
 
     def within(
         self, codes: ArrayLike, radius: int, where: Mapping[str, Any] | None = None
@@ -216,87 +206,27 @@ class CodeStore:
             `Hits` for each query, nearest first, among equals the one written first.
         """
         radius = check_count("radius", radius, 0)
-        queries = self._words(codes)
-        with self._moment():
-            words, slots = self._chosen(where)
-            if where:
-                found = [in_range(words, query, radius) for query in queries]
-            else:
-                self._ball = self._ball or Ball(words, self.n_bits)
-                found = [self._ball.within(query, radius) for query in queries]
-            return [self._hits(*each, slots) for each in found]
+        return self._opened().within(self._codes(codes), radius, parse_where(where))
 
-    # ---- behind them ------------------------------------------------------------------------
+    def codes(self) -> tuple[list[Id], Codes]:
+        """Everything that is stored, in the order of writing.
 
-    def _words(self, codes: ArrayLike) -> Words:
-        return as_words(check_codes(codes, self.n_bits))
+        Returns:
+            The ids, and their packed codes (n, ⌈n_bits / 8⌉).
+        """
+        ids: list[Id] = []
+        tables = [np.zeros((0, n_bytes(self.n_bits)), np.uint8)]
+        for names, part in self._opened().parts():
+            ids += names
+            tables.append(part)
+        return ids, np.concatenate(tables)
 
-    def _no_codes(self) -> Codes:
-        return np.zeros((0, n_bytes(self.n_bits)), np.uint8)
+    def _codes(self, codes: ArrayLike) -> Codes:
+        return check_codes(codes, self.n_bits)
 
-    def _no_slots(self) -> Rows:
-        return np.zeros(0, np.int64)
-
-    @contextmanager
-    def _moment(self, write: bool = False) -> Iterator[None]:
-        """One state of the file, and the matrix as it is in it."""
+    def _opened(self) -> Engine:
         if not self._open:
-            raise InvalidParameterError(f"The store {self.path} is closed; open it again.")
-        with transaction(self._connection, self.path, write):
-            self._refresh()
-            yield
-
-    def _refresh(self) -> None:
-        """Take over what other processes committed."""
-        about = read_about(self._connection)
-        if about.removals != self._removals:
-            rows = self._connection.execute("SELECT slot FROM item ORDER BY slot")
-            self._packed.keep(np.fromiter((slot for (slot,) in rows), np.int64))
-        if about.next_slot != self._next_slot:
-            for slots, codes in read_codes(self._connection, self.n_bits, self._next_slot):
-                table = np.frombuffer(codes, np.uint8).reshape(len(slots), -1)
-                self._packed.append(np.array(slots), table)
-        if (about.removals, about.next_slot) != (self._removals, self._next_slot):
-            self._ball = None
-        self._removals, self._next_slot = about.removals, about.next_slot
-
-    def _remove(self, ids: list[Id]) -> Rows:
-        """Delete ids from the file; their slots."""
-        rows = select_in(self._connection, "SELECT slot FROM item WHERE id IN", ids)
-        slots = sorted(slot for (slot,) in rows)
-        self._connection.executemany(
-            "DELETE FROM item WHERE slot = ?", ((slot,) for slot in slots)
-        )
-        return np.array(slots, np.int64)
-
-    def _write_about(self, gone: Rows, n_new: int) -> None:
-        self._connection.execute(
-            "UPDATE about SET next_slot = next_slot + ?, removals = removals + ?",
-            (n_new, len(gone)),
-        )
-
-    def _settle(self, gone: Rows, slots: Rows, codes: Codes) -> None:
-        """The matrix after a write that is committed."""
-        self._packed.remove(gone)
-        self._removals += len(gone)
-        if len(slots):
-            self._packed.append(slots, codes)
-            self._next_slot += len(slots)
-        if len(gone) or len(slots):
-            self._ball = None
-
-    def _chosen(self, where: Mapping[str, Any] | None) -> tuple[Words, Rows]:
-        """Codes and slots of the rows that fit a filter."""
-        words, slots = self._packed.words, self._packed.slots
-        sql, values = where_sql(where)
-        if not where:
-            return words, slots
-        rows = self._connection.execute(f"SELECT slot FROM item WHERE {sql} ORDER BY slot", values)
-        fitting = np.fromiter((slot for (slot,) in rows), np.int64)
-        return words[np.searchsorted(slots, fitting)], fitting
-
-    def _hits(self, distances: NDArray[Any], rows: Rows, slots: Rows) -> Hits:
-        wanted = slots[rows].tolist()
-        found = select_in(self._connection, "SELECT slot, id FROM item WHERE slot IN", wanted)
-        id_of = dict(found)
-        return Hits([id_of[slot] for slot in wanted], distances)
+            raise InvalidParameterError(
+                f"The store {self._engine.shown} is closed; open it again."
+            )
+        return self._engine

@@ -9,16 +9,19 @@ of ``removals``.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from isthmus._errors import FileFormatError, InvalidParameterError, IsthmusError
-from isthmus.hashing.codes import check_n_bits, n_bytes
+from isthmus.hashing.codes import n_bytes
+from isthmus.hashing.engine import Opening, check_same, needs_n_bits
 
 APPLICATION, FORMAT = 0x49535448, 1  # "ISTH" in the file's header
 PATIENCE = 60.0  # seconds that a writer waits for another
 SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+PAUSE = 0.005  # seconds between two tries to switch a file to a write-ahead log
 AT_ONCE = 500  # ids of one statement
 PART = 1 << 12  # rows that are read at once: their objects stay in the cache
 
@@ -54,7 +57,7 @@ def open_table(path: str, durability: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             _check_kind(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(connection)
             connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
         except BaseException:
             connection.close()
@@ -64,9 +67,11 @@ def open_table(path: str, durability: str) -> sqlite3.Connection:
 
 def _check_kind(connection: sqlite3.Connection, path: str) -> None:
     """Refuse a database of somebody else before anything is written to it."""
+    connection.execute("BEGIN")  # one moment of the file: another process may be making it
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    connection.execute("COMMIT")
     if tables and mark != APPLICATION:
         raise FileFormatError(f"{path} is a database, but no store of codes; give another name.")
     if tables and version != FORMAT:
@@ -75,40 +80,48 @@ def _check_kind(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def settle(
-    connection: sqlite3.Connection, path: str, n_bits: int | None, fingerprint: str | None
-) -> About:
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log; it stays so.
+
+    SQLite's own timeout doesn't hold for this statement: of two processes that open a new file at
+    once, one fails at once. So the waiting is done here.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def settle(connection: sqlite3.Connection, opening: Opening) -> About:
     """What the file says of itself; an empty one is made a store first.
 
     Raises:
         InvalidParameterError: It has codes of another length or of another hasher, or it is new
             and nobody says how long its codes are.
     """
-    with transaction(connection, path, write=True):
+    with transaction(connection, opening.path, write=True):
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            if n_bits is None:
-                raise InvalidParameterError(f"{path} is a new store; it needs n_bits.")
+            if opening.n_bits is None:
+                raise needs_n_bits(opening.path)
             for statement in TABLES.split(";"):
                 connection.execute(statement)
-            row = (check_n_bits(n_bits), fingerprint)
+            row = (opening.n_bits, opening.fingerprint)
             connection.execute("INSERT INTO about VALUES (?, ?, 1, 0)", row)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
         about = read_about(connection)
         empty = connection.execute("SELECT 1 FROM item LIMIT 1").fetchone() is None
-        if about.fingerprint is None and fingerprint is not None and empty:
-            connection.execute("UPDATE about SET fingerprint = ?", (fingerprint,))
-            about = about._replace(fingerprint=fingerprint)
-    if n_bits is not None and n_bits != about.n_bits:
-        raise InvalidParameterError(
-            f"{path} holds codes of {about.n_bits} bits, not of {n_bits}; open it with "
-            f"n_bits={about.n_bits}, or make another store."
-        )
-    if fingerprint is not None and fingerprint != about.fingerprint:
-        raise InvalidParameterError(
-            f"{path} holds codes of the hasher {about.fingerprint!r}, not of {fingerprint!r}; "
-            "codes of two hashers can't be compared. Encode the rows anew into another store."
-        )
+        if about.fingerprint is None and opening.fingerprint is not None and empty:
+            connection.execute("UPDATE about SET fingerprint = ?", (opening.fingerprint,))
+            about = about._replace(fingerprint=opening.fingerprint)
+    check_same(opening.path, opening, about.n_bits, about.fingerprint)
     return about
 
 

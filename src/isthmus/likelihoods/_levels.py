@@ -8,13 +8,21 @@ A sum over the levels of a column is a sum over a segment of that row.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.likelihoods._likelihood import Divisor, Eta, Likelihood, Parameter, Support, Traits
+from isthmus.likelihoods._likelihood import (
+    Divisor,
+    Eta,
+    Likelihood,
+    Parameter,
+    Support,
+    Traits,
+    is_level,
+)
 from isthmus.likelihoods.categorical import UNSEEN
 
 SMALL = 1e-30
@@ -48,10 +56,10 @@ class Levels(Likelihood):
     @cached_property
     def traits(self) -> Traits:
         """One logit for each level of each column."""
-        widths = np.array(self.levels)
+        highest = np.array(self.levels) - 1
         return Traits(
             parameters=(Parameter("logits", covers=sum(self.levels)),),
-            support=Support("level codes", lambda x: (x >= 0) & (x < widths) & (x == np.floor(x))),
+            support=Support("level codes", partial(is_level, highest)),
             entry="one_hot",
         )
 

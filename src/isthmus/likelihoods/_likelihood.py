@@ -328,6 +328,20 @@ def scaling_of(scale: str) -> Scaling:
     return "feature" if scale in ("feature", "row") else "common"
 
 
+def _is_unit(x: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((x >= 0) & (x <= 1))
+
+
+def _is_count(x: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((x >= 0) & (x == np.floor(x)) & np.isfinite(x))
+
+
+def is_level(highest: Any, x: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which cells are whole numbers from 0 to the highest, of all columns or of each, (d,)."""
+    return np.asarray((x >= 0) & (x <= highest) & (x == np.floor(x)))
+
+
+# named functions, for a model with a lambda in it can't be pickled
 REAL = Support("finite real numbers", np.isfinite)
-UNIT = Support("numbers in [0, 1]", lambda x: (x >= 0) & (x <= 1))
-COUNTS = Support("counts 0, 1, 2, …", lambda x: (x >= 0) & (x == np.floor(x)) & np.isfinite(x))
+UNIT = Support("numbers in [0, 1]", _is_unit)
+COUNTS = Support("counts 0, 1, 2, …", _is_count)

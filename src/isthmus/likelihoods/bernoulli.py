@@ -12,9 +12,11 @@ Bernoulli (Loaiza-Ganem and Cunningham, 2019), a proper density with the same su
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -33,9 +35,14 @@ from isthmus.numerics import bisect, log_partition_unit, mean_unit
 EDGE = 1e-6
 LARGEST_START = 1e3
 
+
+def _is_bit(x: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((x == 0) | (x == 1))
+
+
 BITS = Support(
     "values 0 or 1",
-    lambda x: (x == 0) | (x == 1),
+    _is_bit,
     advice="The Bernoulli likelihood of a fraction is not a density. For grey values use "
     "ContinuousBernoulli(), or Bernoulli(fractions=True) to score them by the cross-entropy.",
 )

@@ -6,14 +6,22 @@ Each column holds level codes. The encoder sees a column as K columns of 0 and 1
 """
 
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
-from isthmus.likelihoods._likelihood import Divisor, Eta, Likelihood, Parameter, Support, Traits
+from isthmus.likelihoods._likelihood import (
+    Divisor,
+    Eta,
+    Likelihood,
+    Parameter,
+    Support,
+    Traits,
+    is_level,
+)
 
 UNSEEN = 0.5
 
@@ -55,7 +63,7 @@ class Categorical(Likelihood):
             parameters=(Parameter("logits", width=self.levels),),
             support=Support(
                 f"level codes 0, 1, …, {highest}",
-                lambda x: (x >= 0) & (x <= highest) & (x == np.floor(x)),
+                partial(is_level, highest),
             ),
             entry="one_hot",
         )

@@ -4,10 +4,14 @@
 
 Salakhutdinov and Hinton (2009) hash documents with it. A document of N words counts N times as
 much as one word, and N itself is given, not modelled.
+
+Words may have weights in place of counts, such as TF-IDF: then x! is Γ(x + 1). That is no
+distribution over real numbers, but the same sum, with the same optimum in η.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,11 +19,12 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_whole
 from isthmus.likelihoods import _closed
 from isthmus.likelihoods._closed import MostlyZeros, Weight
-from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Parameter, Traits
+from isthmus.likelihoods._likelihood import COUNTS, Divisor, Eta, Parameter, Support, Traits
 from isthmus.numerics import log_poisson, log_saturated_poisson
 from isthmus.sparse import SparseBatch
 
 UNSEEN = 0.5
+WEIGHTS = Support("weights of 0 or more", lambda x: (x >= 0) & np.isfinite(x))
 
 
 @dataclass(frozen=True)
@@ -32,24 +37,33 @@ class Multinomial(MostlyZeros):
     Args:
         total: N for means and samples, whose length η does not say: 1 makes the mean the words'
             probabilities.
+        weighted: Whether x holds weights of 0 or more, such as TF-IDF, and not only counts.
 
     Raises:
         InvalidParameterError: No whole number, or a total below 1.
     """
 
     total: int = 1
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         if not (is_whole(self.total) and self.total >= 1):
             raise InvalidParameterError(
                 f"Multinomial's total must be a whole number, 1 or more; got {self.total!r}."
             )
+        if not isinstance(self.weighted, bool):
+            raise InvalidParameterError(
+                f"Multinomial's weighted must be True or False; got {self.weighted!r}."
+            )
 
     @property
     def traits(self) -> Traits:
         """One logit per word."""
         return Traits(
-            parameters=(Parameter("logit"),), support=COUNTS, entry="log1p", factorised=False
+            parameters=(Parameter("logit"),),
+            support=WEIGHTS if self.weighted else COUNTS,
+            entry="log1p",
+            factorised=False,
         )
 
     def start(self, x: Tensor, unit: Divisor = 1.0) -> Eta:
@@ -59,6 +73,10 @@ class Multinomial(MostlyZeros):
     def _log_prob(self, x: Tensor, eta: Eta) -> Tensor:
         x, logit = torch.broadcast_tensors(x, eta[0])
         length = x.sum(-1, keepdim=True)
+        if self.weighted:
+            ways = torch.lgamma(length + 1) / length.clamp_min(torch.finfo(x.dtype).tiny)
+            parts: Tensor = x * (logit.log_softmax(-1) + ways) - torch.lgamma(x + 1)
+            return parts
         some = length.clamp_min(1)
         parts = log_poisson(x, logit.log_softmax(-1) + some.log())
         parts = parts - x * (log_saturated_poisson(length) / some)

@@ -20,15 +20,23 @@ is told apart by colour alone.
 | `manifold` | reconstructions as a curve or a surface, beside PCA's line or plane |
 | `trade_off` | reconstruction error against penalty, as λ moves |
 | `spectrum` | singular values of a Jacobian, with their spread over rows |
+| `label_efficiency` | accuracy against the number of labels |
 | `energy_profile` | −log p along a path |
 | `sensitivity` | how much each feature moves the code |
 
-Curves (`trade_off`, `spectrum`, `energy_profile`) are added to the axes by each call.
+Curves (`trade_off`, `spectrum`, `label_efficiency`, `energy_profile`) are added to the axes by
+each call.
 """
 
 from isthmus.plots._labels import MOST_CATEGORIES
 from isthmus.plots._styles import COLORS, MOST_VECTOR_POINTS, OTHER
-from isthmus.plots.curves import energy_profile, learning_curves, spectrum, trade_off
+from isthmus.plots.curves import (
+    energy_profile,
+    label_efficiency,
+    learning_curves,
+    spectrum,
+    trade_off,
+)
 from isthmus.plots.features import sensitivity
 from isthmus.plots.fields import denoising_field
 from isthmus.plots.images import images
@@ -46,6 +54,7 @@ __all__ = [
     "energy_profile",
     "image_map",
     "images",
+    "label_efficiency",
     "learning_curves",
     "manifold",
     "sensitivity",

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
+from scipy.stats import t
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus.plots._arrays import Array, finite, same_length
@@ -165,6 +166,58 @@ def spectrum(
     ax.set_xlabel("number of the singular value")
     ax.set_ylabel(SLOPES[of])
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    quieten(ax)
+    name_series(ax, label)
+    return ax
+
+
+def label_efficiency(
+    sizes: ArrayLike,
+    scores: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    label: str | None = None,
+    level: float = 0.95,
+) -> Axes:
+    """Accuracy against the number of labels: the mean over seeds, with its interval.
+
+    Call it again on the same axes for another estimator; of two curves, the upper one needs fewer
+    labels for the same accuracy. The interval is Student's t over the seeds.
+
+    Args:
+        sizes: Numbers of labels, (m,).
+        scores: Of each size and seed, (m, s); as in `isthmus.analysis.LabelEfficiency`.
+        ax: Where to draw; a new figure if None.
+        label: A name for the curve.
+        level: The probability of each interval. One seed has none.
+
+    Returns:
+        The axes, with one line more and, for two seeds or more, one band; labels on a scale of
+        powers.
+
+    Raises:
+        InvalidDataError: Other shapes, sizes below 1, or a number that is not finite.
+        InvalidParameterError: A level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise InvalidParameterError(f"level must lie between 0 and 1; got {level!r}.")
+    x, y = finite(sizes, "sizes", "(m,)", 1), finite(scores, "scores", "(m, s)", 2)
+    same_length("sizes", x, "scores", y)
+    if x.min() < 1:
+        raise InvalidDataError(f"sizes must be 1 or more; got {x.min():g}.")
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    ax = axes(ax)
+    line = next_series(ax, x, y.mean(1), label)
+    n_seeds = y.shape[1]
+    if n_seeds > 1:
+        half = t.ppf((1 + level) / 2, n_seeds - 1) * y.std(1, ddof=1) / np.sqrt(n_seeds)
+        low, high = y.mean(1) - half, y.mean(1) + half
+        color = line.get_color()
+        ax.fill_between(x, low, high, facecolor=color, alpha=0.2, edgecolor=color, lw=0.6)
+    ax.set_xscale("log")
+    ax.set_xlabel(ax.get_xlabel() or "labels")
+    ax.set_ylabel(ax.get_ylabel() or "accuracy")
     quieten(ax)
     name_series(ax, label)
     return ax

@@ -29,6 +29,19 @@ def aside(text: str) -> Html:
     return Html(f'<p class="aside">{words(text)}</p>\n')
 
 
+def lead(text: str) -> Html:
+    """The one sentence that a page is about."""
+    return Html(f'<p class="lead">{words(text)}</p>\n')
+
+
+def notices(texts: Sequence[str]) -> Html:
+    """What a reader must know before the figures; nothing if there are none."""
+    if not texts:
+        return Html("")
+    items = "".join(f"<li>{words(text)}</li>\n" for text in texts)
+    return Html(f'<ul class="notices">\n{items}</ul>\n')
+
+
 def formula(*lines: str) -> Html:
     """An equation in plain characters, one line of text for each of its lines."""
     spans = "".join(f"<span>{html.escape(line)}</span>" for line in lines)

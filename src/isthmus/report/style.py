@@ -28,6 +28,16 @@ h2 {
 }
 p { max-width: 44rem; margin: .7rem 0; }
 header > p { font-size: 1.1rem; color: var(--soft); }
+header > p.lead {
+  margin: 1.4rem 0; padding: .2rem 0 .2rem 1.1rem; border-left: 3px solid var(--accent);
+  color: var(--ink); font-size: 1.3rem; line-height: 1.45; letter-spacing: -.005em;
+}
+.notices {
+  max-width: 44rem; margin: 1rem 0; padding: .8rem 1.1rem .8rem 2.2rem; font-size: .94rem;
+  background: var(--card); border: 1px solid var(--line); border-radius: 4px;
+  overflow-wrap: anywhere;
+}
+.notices li + li { margin-top: .4rem; }
 .aside { color: var(--soft); font-size: .92rem; }
 .formula {
   margin: 1.2rem 0; padding: .9rem 1.1rem; background: var(--card); border: 1px solid var(--line);
@@ -73,7 +83,8 @@ svg.ink { mix-blend-mode: multiply; }
 @media (max-width: 42rem) {
   body { font-size: 16px; }
   header { padding-top: 1.8rem; }
-  h1 { font-size: 1.7rem; }
+  h1 { font-size: 1.7rem; overflow-wrap: anywhere; }
+  header > p.lead { font-size: 1.15rem; }
   h2 { margin-top: 2.2rem; }
   .wide table, .wide tbody, .wide tr, .wide td, .wide tbody th { display: block; width: 100%; }
   .wide thead { display: none; }

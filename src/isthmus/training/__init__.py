@@ -1,10 +1,19 @@
 """The loop and what it needs: rows, steps, precision, held-out means."""
 
 from isthmus.training.ahead import ahead
+from isthmus.training.contracts import Goal, Learner
 from isthmus.training.evaluation import validate
-from isthmus.training.loop import Epoch, Plan, train
+from isthmus.training.labelled import LabelledRows
+from isthmus.training.loop import Epoch, Plan, count_steps, train
 from isthmus.training.near import NearRows, near_rows
-from isthmus.training.optimizers import OPTIMIZERS, Stepper, require_optimizer, steady
+from isthmus.training.optimizers import (
+    OPTIMIZERS,
+    Part,
+    Stepper,
+    WarmUpAndCosine,
+    require_optimizer,
+    steady,
+)
 from isthmus.training.precision import find_device, require_precision
 from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
 from isthmus.training.stream import Choice, SetAside, StreamRows
@@ -14,15 +23,21 @@ __all__ = [
     "Choice",
     "DenseRows",
     "Epoch",
+    "Goal",
     "HeldOut",
+    "LabelledRows",
+    "Learner",
     "NearRows",
+    "Part",
     "Plan",
     "Rows",
     "RowsInMemory",
     "SetAside",
     "Stepper",
     "StreamRows",
+    "WarmUpAndCosine",
     "ahead",
+    "count_steps",
     "find_device",
     "make_rows",
     "near_rows",

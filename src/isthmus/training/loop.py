@@ -17,13 +17,13 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from typing import Generic
 
 import torch
 
 from isthmus._errors import IsthmusWarning, TrainingError
-from isthmus.model import Model
-from isthmus.objective import Objective, Terms
-from isthmus.sparse import Batch, dense
+from isthmus.objective import Terms
+from isthmus.training.contracts import B, Goal, Learner, M
 from isthmus.training.evaluation import validate
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
 from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
@@ -88,7 +88,7 @@ class Epoch:
 class _Weights:
     """A copy of a model's parameters that can be taken and put back."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Learner) -> None:
         self._live = list(model.state_dict().values())
         self._kept = [tensor.clone() for tensor in self._live]
 
@@ -104,7 +104,7 @@ class _Weights:
 class _Best:
     """The weights with the lowest held-out nll, or the latest where nothing is held out."""
 
-    def __init__(self, model: Model, patience: int) -> None:
+    def __init__(self, model: Learner, patience: int) -> None:
         self._weights = _Weights(model)
         self._patience = patience
         self._lowest = math.inf
@@ -154,14 +154,14 @@ class _Sums:
         return {name: math.inf if math.isnan(value) else value for name, value in values.items()}
 
 
-class _Run:
+class _Run(Generic[M, B]):
     """The state of one training: what has been done, what was last known to be good."""
 
     def __init__(
         self,
-        model: Model,
-        objective: Objective,
-        rows: Rows,
+        model: M,
+        objective: Goal[M, B],
+        rows: Rows[B],
         plan: Plan,
         generator: torch.Generator,
         tick: Callable[[int], None],
@@ -170,7 +170,7 @@ class _Run:
         self.model, self.objective, self.rows, self.plan = model, objective, rows, plan
         self.generator, self.tick = generator, tick
         self.batch_size = min(plan.batch_size, len(rows))
-        self.n_steps = -(-len(rows) // self.batch_size) * plan.max_epochs
+        self.n_steps = count_steps(len(rows), plan)
         self.stepper = stepper or Stepper(
             model, plan.optimizer, plan.learning_rate, WarmUpAndCosine.over(self.n_steps)
         )
@@ -183,7 +183,7 @@ class _Run:
         self._seen_skipped = self.stepper.n_skipped
         self._window_began = self.stepper.n_steps
         self._slowdowns = 0
-        self._batches: Iterator[Batch] = iter(())
+        self._batches: Iterator[B] = iter(())
 
     def end(self) -> None:
         """Stop what still reads ahead for a pass that was broken off."""
@@ -205,7 +205,7 @@ class _Run:
         sums.n_skipped += self._look_back(z)
         return sums
 
-    def _look_back(self, z: Batch) -> int:
+    def _look_back(self, z: B) -> int:
         """Act on the steps since the last look; how many of them were skipped."""
         n_steps = self.stepper.n_steps - self._window_began
         skipped = self.stepper.n_skipped - self._seen_skipped
@@ -218,7 +218,7 @@ class _Run:
             self._slow_down(z)
         return skipped
 
-    def _slow_down(self, z: Batch) -> None:
+    def _slow_down(self, z: B) -> None:
         self._good.put_back()
         self._slowdowns += 1
         if self._slowdowns > MOST_SLOWDOWNS:
@@ -237,20 +237,12 @@ class _Run:
         )
 
 
-def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
+def where_not_finite(model: M, objective: Goal[M, B], z: B) -> str:
     """The first place, in the order of computation, where a batch gives no finite number."""
-    with torch.no_grad():
-        z = dense(z)
-        h = model.code(z)
-        unit = (~torch.isfinite(h)).any(0).nonzero()
-        if len(unit):
-            return f"code unit {int(unit[0])} is not finite"
-        column = (~torch.isfinite(model.log_prob(z, h))).any(0).nonzero()
-        if len(column):
-            return f"the log-likelihood of column {int(column[0])} is not finite"
-    model.zero_grad()
-    terms = objective(model, z, torch.Generator(z.device))
-    terms.total().sum().backward()
+    found = objective.suspect(model, z)
+    if found is not None:
+        return found
+    objective.descend(model, z, torch.Generator(model.device), 1.0, 1.0)
     broken = [
         name
         for name, parameter in model.named_parameters()
@@ -259,13 +251,18 @@ def where_not_finite(model: Model, objective: Objective, z: Batch) -> str:
     return f"the gradient of {broken[0] if broken else 'a layer'} is not finite"
 
 
+def count_steps(n_rows: int, plan: Plan) -> int:
+    """Steps of the whole training of so many rows."""
+    return -(-n_rows // min(plan.batch_size, n_rows)) * plan.max_epochs
+
+
 def train(
-    model: Model,
-    objective: Objective,
-    rows: Rows,
+    model: M,
+    objective: Goal[M, B],
+    rows: Rows[B],
     plan: Plan,
     generator: torch.Generator,
-    held_out: HeldOut | None = None,
+    held_out: HeldOut[B] | None = None,
     tick: Callable[[int], None] = lambda n: None,
     stepper: Stepper | None = None,
 ) -> Iterator[Epoch]:

@@ -41,7 +41,9 @@ class NearRows:
 
 
 @torch.no_grad()
-def near_rows(rows: Rows, model: Model, k: int, generator: torch.Generator) -> Rows:
+def near_rows(
+    rows: Rows[Batch], model: Model, k: int, generator: torch.Generator
+) -> Rows[Batch]:
     """Rows whose batches hold neighbours, where that is wanted and possible.
 
     Args:

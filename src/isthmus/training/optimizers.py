@@ -9,7 +9,7 @@ so the limit needs no units.
 """
 
 import math
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Muon
 
 from isthmus._registry import unknown_name
-from isthmus.model import Model
+from isthmus.training.contracts import Learner
 
 SCALE_SPEED = 10.0
 WEIGHT_DECAY = 0.01
@@ -71,6 +71,8 @@ class FusedAdamW:
         """One step for every parameter that has a gradient."""
         for group, count, held in zip(self.param_groups, self._counts, self._held, strict=True):
             moving = [(p, p.grad, kept) for p, kept in held if p.grad is not None]
+            if not moving:
+                continue
             count += 1
             torch._fused_adamw_(
                 [p for p, _, _ in moving],
@@ -105,10 +107,11 @@ class _Groups:
     scales: list[nn.Parameter]
 
     @classmethod
-    def of(cls, model: Model) -> "_Groups":
-        scales = list(model.parameters_of_all_rows.parameters())
-        known = {id(parameter) for parameter in scales}
-        rest = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
+    def of(cls, model: Learner, parameters: Sequence[nn.Parameter]) -> "_Groups":
+        known = {id(parameter) for parameter in model.parameters_of_all_rows.values()}
+        moving = [p for p in parameters if p.requires_grad]
+        scales = [p for p in moving if id(p) in known]
+        rest = [p for p in moving if id(p) not in known]
         # a level's vector is a place, not a map: it is neither decayed nor made orthogonal
         vectors = set() if model.table is None else {id(p) for p in model.table.parameters()}
         weights = [p for p in rest if p.ndim > 1 and id(p) not in vectors]
@@ -177,6 +180,19 @@ def require_optimizer(name: str) -> None:
         raise unknown_name("optimizer", name, OPTIMIZERS)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Parameters that move at a speed of their own.
+
+    Attributes:
+        parameters: Each is in one part only.
+        speed: A factor of the learning rate.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    speed: float = 1.0
+
+
 class Stepper:
     """Turns gradients into steps: optimiser, schedule and guard in one.
 
@@ -185,19 +201,27 @@ class Stepper:
         optimizer: A name in `OPTIMIZERS`.
         learning_rate: The highest rate.
         schedule: From the number of a step to a factor of the learning rate.
+        parts: All parameters that move, if they do so at different speeds.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Learner,
         optimizer: str,
         learning_rate: float,
         schedule: Callable[[int], float],
+        parts: Sequence[Part] = (),
     ) -> None:
         require_optimizer(optimizer)
-        self._make: Callable[[], list[Optimizer]] = lambda: OPTIMIZERS[optimizer](
-            _Groups.of(model), learning_rate
-        )
+        parts = parts or (Part(tuple(model.parameters())),)
+        self._make: Callable[[], list[Optimizer]] = lambda: [
+            each
+            for part in parts
+            if any(p.requires_grad for p in part.parameters)
+            for each in OPTIMIZERS[optimizer](
+                _Groups.of(model, part.parameters), part.speed * learning_rate
+            )
+        ]
         self._schedule = schedule
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self.slowdown = 1.0

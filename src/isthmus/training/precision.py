@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._errors import InvalidParameterError
-from isthmus.model import Model
+from isthmus.training.contracts import Learner
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 MANY_PRODUCTS = 1 << 24
@@ -47,7 +47,7 @@ def require_precision(precision: str) -> str:
     return precision
 
 
-def wants_half_precision(precision: str, model: Model, batch_size: int) -> bool:
+def wants_half_precision(precision: str, model: Learner, batch_size: int) -> bool:
     """Whether the networks compute in bfloat16.
 
     ``"auto"`` does so where it is faster: the hardware multiplies bfloat16 matrices, and a batch
@@ -66,7 +66,7 @@ def wants_half_precision(precision: str, model: Model, batch_size: int) -> bool:
     return products_per_row(model) * batch_size >= MANY_PRODUCTS
 
 
-def is_small(model: Model, batch_size: int) -> bool:
+def is_small(model: Learner, batch_size: int) -> bool:
     """Whether a step is too small to be shared between threads.
 
     Below some 2²³ products a step, handing the work to a second thread and waiting for it takes
@@ -107,7 +107,7 @@ def multiplies_half_precision(device: torch.device) -> bool:
 
 
 @torch.no_grad()
-def products_per_row(model: Model) -> int:
+def products_per_row(model: Learner) -> int:
     """Multiplications in the layers with weights, when one row goes to its code and back."""
     total = 0
 

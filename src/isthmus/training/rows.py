@@ -11,7 +11,7 @@ their batch is made.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from isthmus.data import Matrix
 from isthmus.model import Model
-from isthmus.networks import MLP
+from isthmus.networks import MLP, Shortcut
 from isthmus.sparse import Batch, SparseBatch, in_columns
 
 BLOCK_BYTES = 1 << 19
@@ -28,13 +28,15 @@ NEAR = 16.0
 FULLEST = 0.125
 SMALLEST_SCALE = 1e-30
 
+B_co = TypeVar("B_co", covariant=True)
 
-class Rows(Protocol):
+
+class Rows(Protocol[B_co]):
     """Rows that a training loop can go over again and again, already scaled for the model."""
 
     def __len__(self) -> int: ...
 
-    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[B_co]:
         """Every row once, in a new random order.
 
         Args:
@@ -46,12 +48,12 @@ class Rows(Protocol):
         """
 
 
-class HeldOut(Protocol):
+class HeldOut(Protocol[B_co]):
     """Rows that are not trained on."""
 
     def __len__(self) -> int: ...
 
-    def blocks(self, size: int, device: torch.device) -> Iterator[Batch]:
+    def blocks(self, size: int, device: torch.device) -> Iterator[B_co]:
         """Every row once, in the same order each time.
 
         Args:
@@ -209,11 +211,12 @@ def _stays_sparse(matrix: Matrix, model: Model) -> bool:
     """Whether batches of non-zeros are all that the model needs, and fewer than the cells."""
     traits, network = model.likelihood.traits, model.encoder_network
     zeros_stay = traits.scaling == "none" and traits.entry in ("identity", "log1p")
-    if not (zeros_stay and isinstance(network, MLP)):
+    if not (zeros_stay and isinstance(network, MLP | Shortcut)):
         return False
     few = matrix.n_numbers <= FULLEST * len(matrix) * matrix.n_features
     if few:
-        in_columns(network.linear_layers[0])
+        for layer in network.first_layers:
+            in_columns(layer)
     return few
 
 

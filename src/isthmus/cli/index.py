@@ -1,0 +1,144 @@
+"""Verbs of codes that are kept and asked: ``index``, ``search``."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from isthmus._progress import counting
+from isthmus.cli import options
+from isthmus.cli.ending import about
+from isthmus.cli.show import show
+
+if TYPE_CHECKING:
+    from isthmus.data.records import Content, Reading
+
+MOST_QUERIES = 1000
+
+
+def index(  # noqa: PLR0913  # an option for each parameter of the hasher that matters here
+    data: options.DataFile,
+    output: options.NewStore,
+    text: options.TextColumn = None,
+    vectors: options.VectorColumn = None,
+    id_column: options.IdColumn = None,
+    n_bits: options.Bits = 128,
+    metric: options.Metric = "cosine",
+    refine: options.Refine = "fast",
+    learn_from: options.LearnFrom = 200_000,
+    max_epochs: options.HasherEpochs = None,
+    add: options.Add = False,
+    files: options.Files = None,
+    random_state: options.Seed = None,
+    key: options.Key = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn binary codes of texts or vectors, and store them to be searched.
+
+    Of a table, --text names the column of texts, or --vectors the column of lists of numbers; the
+    other columns are kept as payload, which --where looks at. Rows of an array are vectors. Beside
+    the store lie the hasher that made its codes and, for texts, the words it knows.
+    """
+    from isthmus import SemanticHasher
+    from isthmus._random import draw_seed
+    from isthmus.data.records import Reading, sample
+    from isthmus.estimators.indexed import Index, require_new
+    from isthmus.estimators.resolve import whole
+
+    reading = Reading(data, text, vectors, id_column, key)
+    whole("learn_from", learn_from, 1)
+    began = time.perf_counter()
+    with about(data):
+        if add:
+            made = Index.open(output, files)
+        else:
+            require_new(output, files)
+            seed = draw_seed(random_state)
+            hasher = SemanticHasher(
+                n_bits,
+                metric=metric,
+                refine=refine,
+                random_state=seed,
+                verbose=0 if quiet else 1,
+            )
+            if max_epochs is not None:
+                hasher.set_params(max_epochs=max_epochs)
+            content = sample(reading.blocks(), learn_from, seed)
+            made = Index.learn(output, content, hasher, text, files)
+        learned = time.perf_counter()
+        with made.store, counting(not quiet, reading.count()) as tick:
+            n_rows = n_written = 0
+            for records in reading.blocks():
+                n_written += made.add(records)
+                n_rows += len(records)
+                tick(len(records))
+            total = len(made.store)
+    show(
+        {
+            "store": output,
+            "rows": n_rows,
+            "left_out": n_rows - n_written,
+            "stored": total,
+            "n_bits": made.hasher.n_bits,
+            "words": None if made.words is None else len(made.words.words),
+            "seconds_learning": round(learned - began, 3),
+            "seconds_encoding": round(time.perf_counter() - learned, 3),
+        }
+    )
+
+
+def search(  # noqa: PLR0913  # a way to ask has an option of its own
+    store: options.StoreFile,
+    query: options.Query = None,
+    queries: options.QueryFile = None,
+    vectors: options.VectorColumn = None,
+    text: options.TextColumn = None,
+    k: options.Nearest = 10,
+    where: options.Where = None,
+    files: options.Files = None,
+    key: options.Key = None,
+) -> None:
+    """Find what is like a text or a vector.
+
+    A short list by the distance of codes is put in order by the query itself: texts by the
+    weights of their words, vectors by what their codes decode to. That is the score; higher is
+    better. Many queries come from a file, --queries.
+    """
+    from isthmus.cli.wheres import read_where
+    from isthmus.data.records import Reading
+    from isthmus.estimators.indexed import Index
+
+    conditions = read_where(where)
+    reading = None if queries is None else Reading(queries, text, vectors, None, key)
+    with Index.open(store, files) as opened:
+        answers = [
+            [found._asdict() for found in each]
+            for content in _asked(query, reading)
+            for each in opened.search(content, k, conditions)
+        ]
+    if query is not None:
+        show({"store": store, "query": query, "found": answers[0]})
+    else:
+        show({"store": store, "queries": len(answers), "found": answers})
+
+
+def _asked(query: str | None, reading: "Reading | None") -> Iterator["Content"]:
+    """The queries, in blocks."""
+    from isthmus._errors import InvalidParameterError
+
+    if (query is None) == (reading is None):
+        raise InvalidParameterError(
+            "Give one query as text, or a file of them with --queries; one of the two."
+        )
+    if query is not None:
+        yield [query]
+    elif reading is not None:
+        n_rows = 0
+        with about(reading.path):
+            for records in reading.blocks():
+                n_rows += len(records)
+                if n_rows > MOST_QUERIES:
+                    raise InvalidParameterError(
+                        f"{reading.path} holds more than {MOST_QUERIES} queries, too many to "
+                        "print; use isthmus.CodeStore from Python."
+                    )
+                yield records.content

@@ -1,0 +1,263 @@
+"""`Index`: words, hasher and store as one, which `isthmus index` makes and `isthmus search` asks.
+
+A query goes three ways, each on what the one before left:
+
+1. its code, or its real-valued code, against all codes of the store: a short list;
+2. the short list by the query itself: texts by the weights of their words, vectors by what their
+   codes decode to;
+3. the k best of these.
+
+Beside the store lie the hasher (``….hasher.safetensors``) and, for texts, the words
+(``….words.json``). The store knows both by their fingerprint.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus._errors import FileFormatError, InvalidDataError, InvalidParameterError
+from isthmus._files import atomic_write
+from isthmus.data.records import Content, Records
+from isthmus.data.words import Words
+from isthmus.estimators.hasher import SemanticHasher
+from isthmus.estimators.persistence import load, save
+from isthmus.hashing import CodeStore, Hits, Item
+from isthmus.hashing.checks import check_count
+
+HASHER, WORDS = ".hasher.safetensors", ".words.json"
+FORMAT = 1
+SHORT_LIST = 200
+
+
+class Found(NamedTuple):
+    """One answer: its id, its distance in bits, how well it fits itself, and its payload."""
+
+    id: str | int
+    distance: float
+    score: float
+    payload: Any
+
+
+class Index:
+    """Texts or vectors that are found again by their codes.
+
+    Args:
+        store: Where codes and payloads are.
+        hasher: What makes the codes.
+        words: How texts become rows; None for vectors.
+        text: The field of a payload that holds the text.
+    """
+
+    def __init__(
+        self,
+        store: CodeStore,
+        hasher: SemanticHasher,
+        words: Words | None = None,
+        text: str | None = None,
+    ) -> None:
+        self.store = store
+        self.hasher = hasher
+        self.words = words
+        self.text = text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.store.close()
+
+    # ---- making and opening -----------------------------------------------------------------
+
+    @classmethod
+    def learn(
+        cls,
+        path: str,
+        content: Content,
+        hasher: SemanticHasher,
+        text: str | None = None,
+        files: str | None = None,
+    ) -> Self:
+        """Fit words and hasher, write them, and make an empty store for their codes.
+
+        Args:
+            path: Of the store, as `CodeStore` takes it.
+            content: Texts or vectors to learn from.
+            hasher: Not yet fitted.
+            text: The field of a payload that holds the text; None for vectors.
+            files: How the files beside the store begin; ``path`` if None.
+
+        Raises:
+            IsthmusError: As in `SemanticHasher.fit`, `Words.fit` and `CodeStore`.
+        """
+        beside = require_new(path, files)
+        words: Words | None = None
+        rows: Any = content
+        if isinstance(content, list):
+            words = Words.fit(content)
+            weights = words(content)
+            rows = weights[np.diff(weights.indptr) > 0]  # an empty text teaches nothing
+        hasher.fit(rows)
+        save(hasher, beside + HASHER)
+        if words is not None:
+            card = {"format": FORMAT, "text": text, **words.card()}
+            with atomic_write(beside + WORDS) as temporary:
+                temporary.write_text(json.dumps(card, ensure_ascii=False), "utf-8")
+        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
+        return cls(store, hasher, words, text)
+
+    @classmethod
+    def open(cls, path: str, files: str | None = None) -> Self:
+        """What `learn` made.
+
+        Args:
+            path: Of the store.
+            files: How the files beside it begin; ``path`` if None.
+
+        Raises:
+            InvalidDataError: The store, or a file that belongs to it, isn't there.
+            FileFormatError: One of them is damaged.
+            InvalidParameterError: They don't belong together.
+        """
+        beside = _beside(path, files)
+        if not _is_server(path) and not os.path.isfile(path):
+            raise InvalidDataError(f"There is no store {path}; make one with isthmus index.")
+        if not os.path.isfile(beside + HASHER):
+            raise InvalidDataError(
+                f"There is no file {beside + HASHER}, the hasher of {path}. It is written beside "
+                "the store by isthmus index; keep them together."
+            )
+        hasher = load(beside + HASHER)
+        if not isinstance(hasher, SemanticHasher):
+            raise FileFormatError(
+                f"{beside + HASHER} holds an {type(hasher).__name__}, no SemanticHasher."
+            )
+        text, words = _read_words(beside + WORDS)
+        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
+        return cls(store, hasher, words, text)
+
+    # ---- writing and asking -----------------------------------------------------------------
+
+    def add(self, records: Records) -> int:
+        """Encode some records and write them, new or in place of those of the same ids.
+
+        Args:
+            records: Ids, contents and payloads. A text without a word that is known can't be
+                found by its words: it is left out.
+
+        Returns:
+            How many were written.
+        """
+        rows, ids, payloads = self.rows(records.content), records.ids, records.payloads
+        if self.words is not None:
+            known = np.flatnonzero(np.diff(rows.indptr))
+            rows = rows[known]
+            ids, payloads = [ids[i] for i in known], [payloads[i] for i in known]
+        if len(ids):
+            self.store.upsert(ids, self.hasher.transform(rows), payloads)
+        return len(ids)
+
+    def rows(self, content: Content) -> Any:
+        """Contents as the hasher takes them.
+
+        Raises:
+            InvalidDataError: Vectors where the index has texts, or texts where it has vectors.
+        """
+        if isinstance(content, list) != (self.words is not None):
+            kinds = ("vectors", "texts") if self.words is None else ("texts", "vectors")
+            raise InvalidDataError(f"The index is one of {kinds[0]}; {kinds[1]} were given.")
+        return self.words(content) if self.words and isinstance(content, list) else content
+
+    def search(
+        self, content: Content, k: int = 10, where: Mapping[str, Any] | None = None
+    ) -> list[list[Found]]:
+        """The k best answers to each query, best first.
+
+        Args:
+            content: Queries: texts or vectors, as the index has.
+            k: How many.
+            where: What payloads must have, see `isthmus.hashing.filters`.
+
+        Raises:
+            InvalidParameterError: ``k`` or ``where`` is not what a store takes.
+            InvalidDataError: Queries that the hasher can't take.
+        """
+        k = check_count("k", k, 1)
+        rows = self.rows(content)
+        if self.words is not None and not np.diff(rows.indptr).all():
+            unknown = content[int(np.diff(rows.indptr).argmin())]
+            raise InvalidDataError(
+                f"The query {unknown!r:.60} has no word that the index knows; ask with others."
+            )
+        hits = self.store.search(self.hasher.query(rows), max(SHORT_LIST, k), where)
+        return [self._best(rows[[i]], hit, k) for i, hit in enumerate(hits)]
+
+    def _best(self, row: Any, hits: Hits, k: int) -> list[Found]:
+        # what another process removed meanwhile has no item any more
+        near = zip(hits.distances, self.store.get(hits.ids), strict=True)
+        found = [(float(distance), item) for distance, item in near if item is not None]
+        if not found:
+            return []
+        items = [item for _, item in found]
+        scores = self._scores(row, items)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [Found(items[j].id, found[j][0], float(scores[j]), items[j].payload) for j in best]
+
+    def _scores(self, row: Any, items: list[Item]) -> NDArray[Any]:
+        """How well each item fits a query (1, d)."""
+        if self.words is None:
+            codes = np.stack([item.code for item in items])
+            return np.asarray(self.hasher.rerank(row, codes)[0])
+        texts = [(item.payload or {}).get(self.text) or "" for item in items]
+        return np.asarray((self.words(texts) @ row.T).todense()).ravel()
+
+
+def require_new(path: str, files: str | None = None) -> str:
+    """How the files beside a new store begin; nothing may be there yet.
+
+    Raises:
+        InvalidParameterError: There is something, or nobody says where files go.
+    """
+    beside = _beside(path, files)
+    there = [name for name in (path, beside + HASHER, beside + WORDS) if os.path.exists(name)]
+    if there:
+        raise InvalidParameterError(
+            f"{there[0]} is there already. Add to it with --add, give another name, or remove it."
+        )
+    return beside
+
+
+def _beside(path: str, files: str | None) -> str:
+    if files is None and _is_server(path):
+        raise InvalidParameterError(
+            f"{path} is a server: say with --files how the names of the hasher's files begin."
+        )
+    return path if files is None else files
+
+
+def _is_server(path: str) -> bool:
+    return "://" in path
+
+
+def _fingerprint(hasher: SemanticHasher, words: Words | None) -> str:
+    return hasher.fingerprint_ if words is None else f"{hasher.fingerprint_}-{words.fingerprint()}"
+
+
+def _read_words(path: str) -> tuple[str | None, Words | None]:
+    """The field of texts and the words; nothing for an index of vectors."""
+    if not os.path.isfile(path):
+        return None, None
+    with open(path, encoding="utf-8") as file:
+        try:
+            card = json.load(file)
+            text, known = card["text"], card["format"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise FileFormatError(
+                f"{path} is no list of words, or damaged ({error}). Restore it from a copy."
+            ) from error
+    if known != FORMAT or not isinstance(text, str):
+        raise FileFormatError(f"{path} is of another format ({known!r}); update isthmus.")
+    return text, Words.from_card(card)

@@ -1,0 +1,210 @@
+"""p(y | h) and its objective against closed forms and torch's own gradients."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from isthmus import Categorical, Gaussian, GaussianNoise, Masking
+from isthmus.objective import Objective
+from isthmus.prediction import (
+    Confident,
+    Drawn,
+    Labelled,
+    Predictor,
+    Supervision,
+    Thaw,
+    make_head,
+)
+from isthmus.training import Part, Stepper, steady
+from tests.problems import make_model, wake
+
+N, D, K = 40, 5, 3
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batch(rng):
+    z = torch.from_numpy(rng.normal(size=(N, D)))
+    y = torch.from_numpy(rng.integers(0, K, size=(N, 1))).double()
+    weight = torch.from_numpy(rng.uniform(0.5, 2, size=N))
+    others = torch.from_numpy(rng.normal(size=(2 * N, D)))
+    return Labelled(z, y, weight, others)
+
+
+def predictor(z, likelihood=None, start=None, scaling=(0.0, 1.0), hidden=(6, 4)):
+    model = make_model(z, Gaussian(), n_components=2, hidden=hidden)
+    likelihood = likelihood or Categorical(K)
+    if start is None:
+        start = (torch.zeros(1, K, dtype=torch.float64),)
+    head = make_head(likelihood, (2, 7), "tanh", start, scaling, generator())
+    return Predictor(wake(model), wake(head)).double()
+
+
+def supervision(*corruptions, reconstruction=0.0, consistency=0.0, virtual=None, thaw=None):
+    return Supervision(
+        Objective(corruptions), Objective(), reconstruction, consistency,
+        virtual or Confident(0.6), thaw,
+    )  # fmt: skip
+
+
+def test_labels_cost_their_weighted_cross_entropy(batch):
+    both = predictor(batch.z)
+    logits = both.head.decoder_network(both.model.code(batch.z))
+    expected = batch.weight * F.cross_entropy(logits, batch.y[:, 0].long(), reduction="none")
+    terms = supervision()(both, batch, generator())
+    torch.testing.assert_close(terms.nll, expected)
+    assert terms.penalties == {}
+    torch.testing.assert_close(supervision().cost(both, batch, generator()), expected)
+
+
+def test_numbers_cost_their_gaussian_density_in_the_users_units(batch):
+    center, scale = 40.0, 7.0
+    start = (torch.zeros(1).double(), torch.zeros(1).double())
+    both = predictor(batch.z, Gaussian("shared"), start, (center, scale))
+    y = torch.linspace(20, 60, N).double()[:, None]
+    labelled = Labelled(batch.z, both.head.scaled(y), torch.ones(N).double())
+    h = both.model.code(batch.z)
+    mean = both.head.mean(h)
+    eta = both.head.decode(h)[1]
+    std = scale * both.head.likelihood.log_scale(eta).exp()
+    expected = -torch.distributions.Normal(mean, std).log_prob(y).sum(1)
+    torch.testing.assert_close(supervision()(both, labelled, generator()).nll, expected)
+
+
+def test_gradients_are_those_of_the_three_means(batch):
+    both = predictor(batch.z)
+    objective = supervision(reconstruction=0.3, consistency=2.0)
+    terms = objective.descend(both, batch, generator(), weight=1 / len(batch.others))
+    found = {name: p.grad.clone() for name, p in both.named_parameters() if p.grad is not None}
+    both.zero_grad()
+
+    def logits(z):
+        return both.head.decoder_network(both.model.code(z))
+
+    y = batch.y[:, 0].long()
+    labels = (batch.weight * F.cross_entropy(logits(batch.z), y, reduction="none")).mean()
+    probability, virtual = logits(batch.others).softmax(1).detach().max(1)
+    sure = (probability >= 0.6).double()
+    assert 0 < sure.sum() < len(sure)
+    cross = F.cross_entropy(logits(batch.others), virtual, reduction="none")
+    virtual_labels = 2.0 * (sure * cross).mean()
+    rows = 0.3 * both.model.nll(batch.others, both.model.code(batch.others)).mean()
+    (labels + virtual_labels + rows).backward()
+    assert terms.penalties["consistency"][0].item() == pytest.approx(virtual_labels.item())
+    assert terms.penalties["reconstruction"][0].item() == pytest.approx(rows.item())
+    assert len(found) > 8
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, both.get_parameter(name).grad)
+
+
+def test_a_short_batch_weighs_less(batch):
+    both = predictor(batch.z)
+    alone = Labelled(batch.z, batch.y, batch.weight)
+    gradients = []
+    for weight in (1 / N, 1 / (4 * N)):
+        supervision().descend(both, alone, generator(), weight=weight)
+        gradients.append(both.head.decoder_network.linear_layers[0].weight.grad.clone())
+    torch.testing.assert_close(gradients[0], 4 * gradients[1])
+
+
+def test_labelled_and_virtual_rows_are_corrupted_and_reconstructed_ones_by_their_own(batch):
+    both = predictor(batch.z)
+    clean = supervision(consistency=1.0)(both, batch, generator())
+    noisy = supervision(GaussianNoise(0.5), consistency=1.0)(both, batch, generator())
+    assert not torch.allclose(clean.nll, noisy.nll)
+    assert not torch.allclose(clean.penalties["consistency"], noisy.penalties["consistency"])
+    x = batch.z + 0.5 * torch.empty_like(batch.z).normal_(generator=generator())
+    logits = both.head.decoder_network(both.model.code(x))
+    expected = batch.weight * F.cross_entropy(logits, batch.y[:, 0].long(), reduction="none")
+    torch.testing.assert_close(noisy.nll, expected)
+    with_rows = supervision(Masking(0.5), reconstruction=1.0)(both, batch, generator())
+    rows = both.model.nll(batch.others, both.model.code(batch.others)).mean()
+    torch.testing.assert_close(with_rows.penalties["reconstruction"][0], rows)
+
+
+def test_drawn_labels_cost_the_divergence_plus_the_entropy():
+    p, q = Gaussian(1.0), torch.tensor([[0.7]]).double()
+    mean, zero = torch.zeros(200_000, 1).double(), torch.zeros(1).double()
+    y, weight = Drawn()(p, (mean, zero), generator())
+    assert bool((weight == 1).all())
+    cross = p.nll(y, (q.expand_as(y), zero))
+    expected = 0.5 * math.log(2 * math.pi * math.e) + 0.5 * 0.7**2
+    error = float(cross.std()) / math.sqrt(len(y))
+    assert abs(float(cross.mean()) - expected) < 5 * error
+
+
+def test_only_confident_classes_count():
+    eta = torch.tensor([[[0.0, 0.0]], [[0.0, math.log(9)]], [[math.log(19.1), 0.0]]])
+    y, weight = Confident(0.9 - 1e-6)(Categorical(2), (eta,), generator())
+    assert y[1:, 0].tolist() == [1, 0]
+    assert weight.tolist() == [0, 1, 1]
+
+
+def test_layers_thaw_from_the_top_until_half_of_the_training_is_done(batch):
+    both = predictor(batch.z)
+    layers = tuple(tuple(layer) for layer in both.encoder_layers())
+    assert [layer[0].shape for layer in layers] == [(6, 5), (4, 6), (2, 4)]
+    thaw = Thaw(layers)
+    for progress, free in ((0.0, 0), (0.16, 0), (0.17, 1), (0.34, 2), (0.5, 3), (1.0, 3)):
+        thaw(progress)
+        moving = [all(p.requires_grad for p in layer) for layer in layers]
+        assert moving == [False] * (3 - free) + [True] * free
+        assert all(p.requires_grad for p in both.head.parameters())
+
+
+def test_frozen_layers_have_no_gradient(batch):
+    both = predictor(batch.z)
+    both.hold(2, decoder=True)
+    supervision().descend(both, batch, generator())
+    given = [layer[0].grad is not None for layer in both.encoder_layers()]
+    assert given == [False, False, True]
+    assert all(p.grad is None for p in both.model.decoder_network.parameters())
+
+
+def test_parts_move_at_their_own_speeds(batch):
+    both = predictor(batch.z)
+    layers = both.encoder_layers()
+    parts = [Part(tuple(layer), 0.5**i) for i, layer in enumerate(layers)]
+    parts.append(Part(tuple(both.others())))
+    before = [layer[0].detach().clone() for layer in layers]
+    stepper = Stepper(both, "sgd", 1e-3, lambda step: 1.0, parts)
+    supervision().descend(both, batch, generator())
+    stepper.step()
+    rates = [
+        float(((old - layer[0]) / layer[0].grad).detach().median())
+        for old, layer in zip(before, layers, strict=True)
+    ]
+    assert rates == pytest.approx([rates[0], rates[0] / 2, rates[0] / 4])
+    assert rates[0] == pytest.approx(1.9e-3)  # Nesterov's first step is 1 + 0.9 times as long
+
+
+def test_a_part_that_thaws_late_begins_its_moments_then(batch):
+    """Adam's first step has the length of the rate in every number, whenever it comes."""
+    both = predictor(batch.z)
+    layers = tuple(tuple(layer) for layer in both.encoder_layers())
+    parts = [*(Part(layer) for layer in layers), Part(tuple(both.others()))]
+    stepper = Stepper(both, "adam", 1e-3, steady, parts)
+    objective = supervision(thaw=Thaw(layers))
+    for progress in (0.0, 0.1, 0.4):
+        before = layers[-1][0].detach().clone()
+        objective.descend(both, batch, generator(), progress)
+        stepper.step()
+    moved = np.abs((layers[-1][0].detach() - before).numpy())
+    assert np.allclose(moved, 1e-3 * 3 / 100, rtol=1e-3)
+
+
+def test_places_that_are_not_finite_are_named(batch):
+    both = predictor(batch.z)
+    assert supervision().suspect(both, batch) is None
+    with torch.no_grad():
+        both.head.decoder_network.linear_layers[0].bias[0] = math.nan
+    assert "log-likelihood of a label" in supervision().suspect(both, batch)
+    with torch.no_grad():
+        both.model.encoder_network.linear_layers[-1].bias[1] = math.inf
+    assert "code unit 1" in supervision().suspect(both, batch)
