@@ -41,9 +41,7 @@ class NearRows:
 
 
 @torch.no_grad()
-def near_rows(
-    rows: Rows[Batch], model: Model, k: int, generator: torch.Generator
-) -> Rows[Batch]:
+def near_rows(rows: Rows[Batch], model: Model, k: int, generator: torch.Generator) -> Rows[Batch]:
     """Rows whose batches hold neighbours, where that is wanted and possible.
 
     Args:
