@@ -23,7 +23,11 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     """
     center = b.detach().mean(0)
     a, b = a - center, b - center
-    squares = torch.addmm(b.square().sum(1), a, b.T, alpha=-2) + a.square().sum(1, keepdim=True)
+    return _of_centered(a, b, b.square().sum(1))
+
+
+def _of_centered(a: Tensor, b: Tensor, b_squares: Tensor) -> Tensor:
+    squares = torch.addmm(b_squares, a, b.T, alpha=-2) + a.square().sum(1, keepdim=True)
     return squares.clamp_min(0)
 
 
@@ -35,10 +39,11 @@ def nearest(x: Tensor, k: int) -> Tensor:
         x: Rows (n, d), two or more.
         k: Less than n. Of rows that are equally near, any may be among them.
     """
-    n = len(x)
+    n, x = len(x), x - x.mean(0)
+    lengths = x.square().sum(1)
     found = torch.empty((n, k), dtype=torch.long, device=x.device)
     for index in torch.arange(n, device=x.device).split(max(1, BLOCK_CELLS // n)):
-        squares = squared_distances(x[index], x)
+        squares = _of_centered(x[index], x, lengths)
         squares[torch.arange(len(index), device=x.device), index] = torch.inf
         found[index] = squares.topk(k, largest=False).indices
     return found

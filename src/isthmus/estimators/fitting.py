@@ -65,6 +65,8 @@ def fit_autoencoder(
     if estimator.verbose:
         for line in objective.choices(model, parts.some(1)):
             say(estimator.verbose)(line)
+        if objective.n_near:
+            say(estimator.verbose)(f"looking for the {objective.n_near} nearest rows of each")
     generator = make_generator(seed, model.device)
     plans = [*(layer.plan for layer in layers), *([] if plan is None else [plan])]
     n_epochs = sum(each.max_epochs for each in plans)

@@ -30,10 +30,10 @@ class NearRows:
         return len(self._rows)
 
     def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """See `isthmus.training.rows.Rows`; of a batch size of 1 there are two rows."""
+        """See `isthmus.training.rows.Rows`; an odd batch size is one row more."""
         n, device = len(self), generator.device
         chosen = torch.randperm(n, generator=generator, device=device)[: (n + 1) // 2]
-        for index in chosen.split(max(1, batch_size // 2)):
+        for index in chosen.split((batch_size + 1) // 2):
             column = torch.randint(
                 self.near.shape[1], (len(index),), generator=generator, device=device
             )
