@@ -249,7 +249,7 @@ def test_ctrl_c_ends_the_demo_and_not_one_training(tmp_path, monkeypatch):
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("isthmus.estimators.autoencoder.train", interrupted)
+    monkeypatch.setattr("isthmus.estimators.fitting.train", interrupted)
     (tmp_path / "report.html").write_text("old")
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from isthmus import Autoencoder, InvalidDataError, IsthmusWarning, TrainingError, load, save
-from isthmus.estimators import autoencoder
+from isthmus.estimators import fitting
 from isthmus.estimators.progress import Silent
 from tests.estimators.tables import REAL
 from tests.training.stubs import BreaksIn, Fails
@@ -107,7 +107,7 @@ def interrupting(monkeypatch, step=None, epoch=None):
     def display(*_):
         yield Display()
 
-    monkeypatch.setattr(autoencoder, "display", display)
+    monkeypatch.setattr(fitting, "display", display)
 
 
 def test_ctrl_c_in_the_middle_of_an_epoch(monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """`StackedAutoencoder`: an autoencoder to the outside, with a training of its own."""
 
-import _thread
-import threading
+import contextlib
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ from isthmus import (
     load,
     save,
 )
+from isthmus.estimators import fitting
+from isthmus.estimators.progress import Silent
 from isthmus.saving import read_model, write_model
 
 SMALL = {"hidden": (6, 5), "layer_epochs": 2, "max_epochs": 2, "random_state": 0}
@@ -159,10 +161,23 @@ def test_it_can_be_the_autoencoder_of_a_classifier(tmp_path):
         assert np.array_equal(load(tmp_path / "m.safetensors").predict(ROWS), model.predict(ROWS))
 
 
-def test_ctrl_c_ends_it_with_what_there_is():
-    model = small(layer_epochs=10**6, validation_fraction=0)
-    threading.Timer(0.5, _thread.interrupt_main).start()
+def test_ctrl_c_ends_it_with_what_there_is(monkeypatch):
+    steps = itertools.count(1)
+
+    class Display(Silent):
+        def tick(self, n_rows):
+            if next(steps) == 4:  # 72 rows are one step an epoch, and a layer has two
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "display", lambda *_: contextlib.nullcontext(Display()))
+    whole = small(fine_tune=False)
+    model = small()
     with pytest.warns(IsthmusWarning, match="Stopped by the user"):
         model.fit(ROWS)
+    assert [len(each) for each in model.layer_history_] == [2, 1, 0]
     assert model.history_ == []
+    monkeypatch.undo()
+    whole.fit(ROWS)
+    first, other = (m.model_.encoder_network.linear_layers[0].weight for m in (model, whole))
+    assert np.array_equal(first.detach(), other.detach())
     assert np.isfinite(model.transform(ROWS)).all()
