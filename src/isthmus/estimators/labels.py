@@ -56,7 +56,7 @@ def read_classes(y: Any, known: NDArray[Any] | None = None) -> Labels:
     """
     array = _one_column(y)
     missing = _missing(array)
-    unlabelled = np.array([_is_unlabelled_number(each) for each in array.tolist()], bool)
+    unlabelled = _marked(array)
     if known is None:
         is_class = _is_one_number(array[~missing & ~unlabelled].tolist())
     else:
@@ -172,6 +172,15 @@ def _is_null(each: Any) -> bool:
         return bool(each != each)
     except TypeError:  # pandas.NA is neither equal nor different
         return True
+
+
+def _marked(array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which entries are the number −1."""
+    if array.dtype.kind in "if":
+        return np.asarray(array == UNLABELLED)
+    if array.dtype.kind != "O":
+        return np.zeros(len(array), bool)
+    return np.array([_is_unlabelled_number(each) for each in array], bool)
 
 
 def _is_one_number(values: list[Any]) -> bool:
