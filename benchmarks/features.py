@@ -66,7 +66,7 @@ def classified(kind: str, codes: tuple[np.ndarray, ...]) -> dict[str, float]:
     """Accuracy and processor seconds of a classifier on these numbers."""
     x, y, new, truth = codes
     if kind == "logistic":
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3))
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     else:
         classifier = KNeighborsClassifier(10, algorithm="brute")
     began = time.process_time()
