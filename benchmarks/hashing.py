@@ -201,7 +201,13 @@ def options_of(given: argparse.Namespace) -> Record:
     kinds: Record = {} if given.what == "vectors" else KINDS
     if given.what == "images":
         near = isthmus.NeighbourWalk(5, steps=2, metric="euclidean")
-        kinds = {**kinds, "corruption": near, "metric": "euclidean", "balance": 0.5}
+        kinds = {
+            **kinds,
+            "corruption": near,
+            "metric": "euclidean",
+            "balance": 0.3,
+            "max_epochs": 12,
+        }
     return {**kinds, **given.options}
 
 
