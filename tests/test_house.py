@@ -45,7 +45,6 @@ PUBLIC = {
         "ZeroInflatedNegativeBinomial",
     },
     "encoders": {"BernoulliCode", "Deterministic", "GaussianCode", "NoisySigmoid"},
-    "corruptions": {"GaussianNoise", "Masking", "SaltAndPepper", "Swap", "Walkback", "Warp"},
     "corruptions": {
         "GaussianNoise",
         "Masking",
@@ -53,6 +52,7 @@ PUBLIC = {
         "SaltAndPepper",
         "Swap",
         "Walkback",
+        "Warp",
     },
     "penalties": {"Balance", "Contractive", "Curvature", "KLSparsity", "L1", "Neighbours"},
     "hashing": {"CodeStore"},
