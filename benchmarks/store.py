@@ -1,6 +1,7 @@
 """A store of codes: seconds to write, to open and to dedupe, milliseconds per query.
 
     python benchmarks/store.py [--rows 1000000] [--queries 50] [--costs]
+    python benchmarks/store.py --at postgresql://… | milvus://… [--rows 200000]
 
 Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
 are as uneven as those of data. Times are processor time of this process: run it with
@@ -104,6 +105,34 @@ def costs(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
     }
 
 
+def measure_server(path: str, n: int, n_queries: int) -> dict[str, object]:
+    """Seconds by the clock, since the work is another process's."""
+    codes = codes_of(n + n_queries, 128)
+    base, queries = codes[:n], codes[n:]
+    row: dict[str, object] = {"at": path.partition(":")[0], "n": n, "n_bits": 128}
+
+    def median_ms(ask: Callable[[np.ndarray], object]) -> float:
+        times = []
+        for query in queries:
+            start = time.perf_counter()
+            ask(query)
+            times.append(time.perf_counter() - start)
+        return round(1e3 * float(np.median(times)), 1)
+
+    with CodeStore(path, 128) as store:
+        start = time.perf_counter()
+        for first in range(0, n, 20_000):
+            part = base[first : first + 20_000]
+            store.upsert(range(first, first + len(part)), part)
+        row["write_s"] = round(time.perf_counter() - start, 1)
+        row["search_ms"] = median_ms(lambda q: store.search(q, 10))
+        row["within_2_ms"] = median_ms(lambda q: store.within(q, 2))
+        start = time.perf_counter()
+        store.search(queries, 10)
+        row["search_batch_ms"] = round(1e3 * (time.perf_counter() - start) / len(queries), 1)
+    return row
+
+
 def hamming_sorted(each: Ball, query: np.ndarray) -> object:
     rows = np.unique(each._alike(query, 3))
     return scan.in_order(scan.hamming(each.words[rows], query).astype(np.int32), rows)
@@ -114,7 +143,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--costs", action="store_true", help="what ball.py takes for granted")
+    parser.add_argument("--at", help="the address of a new store on a server")
     given = parser.parse_args()
+    if given.at:
+        print(json.dumps(measure_server(given.at, given.rows, given.queries)), flush=True)
+        return
     for n_bits in (128, 64):
         row = (costs if given.costs else measure)(given.rows, n_bits, given.queries)
         print(json.dumps(row), flush=True)

@@ -110,7 +110,7 @@ import numpy as np
 from isthmus import CodeStore
 
 def work(folder, together, name):
-    for turn in range(60):
+    for turn in range(25):
         together.wait()
         with CodeStore(f"{folder}/{turn}", 64) as store:
             store.upsert([name], ZEROS)
@@ -131,7 +131,7 @@ def test_a_new_file_may_be_opened_by_several_processes_at_one_moment(tmp_path):
     command = [sys.executable, "-c", OPENERS, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ended.returncode == 0, ended.stderr
-    for turn in range(60):
+    for turn in range(25):
         with CodeStore(tmp_path / str(turn)) as store:
             assert len(store) == 3
 
