@@ -11,7 +11,7 @@ import typer
 from isthmus.cli.app import app
 
 COMMAND = typer.main.get_command(app)
-VERBS = ["fit", "transform", "inverse", "score", "impute", "sample", "report", "info", "demo"]
+VERBS = "fit transform inverse score impute sample index search dedupe report info demo".split()
 
 
 def examples(epilog):
