@@ -205,7 +205,8 @@ def options_of(given: argparse.Namespace) -> Record:
             **kinds,
             "corruption": near,
             "metric": "euclidean",
-            "balance": 0.3,
+            "balance": 0.2,
+            "hidden": (1024,),
             "max_epochs": 12,
         }
     return {**kinds, **given.options}
