@@ -1,6 +1,7 @@
-"""A store of codes: seconds to write and to open, milliseconds per query.
+"""A store of codes: seconds to write, to open and to dedupe, milliseconds per query.
 
-    python benchmarks/store.py [--rows 1000000] [--queries 50]
+    python benchmarks/store.py [--rows 1000000] [--queries 50] [--costs]
+    python benchmarks/store.py --at postgresql://… | milvus://… [--rows 200000]
 
 Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
 are as uneven as those of data. Times are processor time of this process: run it with
@@ -19,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import CodeStore
-from isthmus.hashing import pack, scan
+from isthmus.hashing import Ball, ball, clusters, pack, scan
 from isthmus.hashing.ball import PATIENCE
+from isthmus.hashing.codes import as_words
 
 
 def codes_of(n: int, n_bits: int) -> np.ndarray:
@@ -70,18 +72,85 @@ def measure(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
             for _ in range(PATIENCE):
                 store.within(queries[0], 2)
             row["within_2_ms"] = per_query(lambda q: store.within(q, 2), queries)
+            found: list[np.ndarray] = []
+            row["dedupe_2_s"] = round(seconds(lambda: found.append(clusters(base, n_bits, 2))), 2)
+            row["dedupe_2_clusters"] = len(np.unique(found[0]))
             where = {"year": {"<": 1993}}
-            row["filtered_ms"] = per_query(lambda q: store.search(q, 10, where), queries[:5])
+            row["filtered_first_ms"] = per_query(lambda q: store.search(q, 10, where), queries[:1])
+            row["filtered_again_ms"] = per_query(lambda q: store.search(q, 10, where), queries)
     return row
+
+
+def costs(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
+    """What look-ups and sorting cost, in codes that are compared and in scans."""
+    codes = as_words(codes_of(n + n_queries, n_bits))
+    words, queries = codes[:n], codes[n:]
+    scanned = per_query(lambda q: scan.in_range(words, q, 2), queries)
+    sort = 1e3 * seconds(lambda: np.argsort(ball.mixed(words)))
+    each = Ball(words, n_bits)
+    each._asked = PATIENCE
+    radius = 2 if ball.n_flips(n_bits, 2) <= ball.MOST_FLIPS else 1
+    each.within(queries[0], radius)
+    looked_up = per_query(lambda q: each.within(q, radius), queries)
+    each._alike(queries[0], 3)
+    candidates = [len(each._alike(q, 3)) for q in queries]
+    shared = per_query(lambda q: hamming_sorted(each, q), queries)
+    return {
+        "n": n,
+        "n_bits": n_bits,
+        "scan_ms": scanned,
+        "sort_in_scans": round(sort / scanned, 1),
+        "look_up_in_codes": round(looked_up / ball.n_flips(n_bits, radius) * n / scanned, 1),
+        "candidate_in_codes": round(shared / float(np.median(candidates)) * n / scanned, 1),
+    }
+
+
+def measure_server(path: str, n: int, n_queries: int) -> dict[str, object]:
+    """Seconds by the clock, since the work is another process's."""
+    codes = codes_of(n + n_queries, 128)
+    base, queries = codes[:n], codes[n:]
+    row: dict[str, object] = {"at": path.partition(":")[0], "n": n, "n_bits": 128}
+
+    def median_ms(ask: Callable[[np.ndarray], object]) -> float:
+        times = []
+        for query in queries:
+            start = time.perf_counter()
+            ask(query)
+            times.append(time.perf_counter() - start)
+        return round(1e3 * float(np.median(times)), 1)
+
+    with CodeStore(path, 128) as store:
+        start = time.perf_counter()
+        for first in range(0, n, 20_000):
+            part = base[first : first + 20_000]
+            store.upsert(range(first, first + len(part)), part)
+        row["write_s"] = round(time.perf_counter() - start, 1)
+        row["search_ms"] = median_ms(lambda q: store.search(q, 10))
+        row["within_2_ms"] = median_ms(lambda q: store.within(q, 2))
+        start = time.perf_counter()
+        store.search(queries, 10)
+        row["search_batch_ms"] = round(1e3 * (time.perf_counter() - start) / len(queries), 1)
+    return row
+
+
+def hamming_sorted(each: Ball, query: np.ndarray) -> object:
+    rows = np.unique(each._alike(query, 3))
+    return scan.in_order(scan.hamming(each.words[rows], query).astype(np.int32), rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=50)
+    parser.add_argument("--costs", action="store_true", help="what ball.py takes for granted")
+    parser.add_argument("--at", help="the address of a new store on a server")
     given = parser.parse_args()
+    if given.at:
+        print(json.dumps(measure_server(given.at, given.rows, given.queries)), flush=True)
+        return
     for n_bits in (128, 64):
-        print(json.dumps(measure(given.rows, n_bits, given.queries)), flush=True)
+        row = (costs if given.costs else measure)(given.rows, n_bits, given.queries)
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
-PAGES = ["docs/analysis.md", "docs/report.md"] + [
+PAGES = ["docs/analysis.md", "docs/report.md", "docs/scale.md"] + [
     f"docs/autoencoders/{kind}.md"
     for kind in (
         "usual",

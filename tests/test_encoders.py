@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import scipy.stats as st
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -272,3 +274,12 @@ def test_unused_units_are_those_that_carry_no_information():
     report = BernoulliCode().report(values)
     assert report["unused_units"] == 2.0
     assert report["kl"] == pytest.approx(float(BernoulliCode().kl(values).mean(0).sum()))
+
+
+def test_log_odds_are_those_of_the_noise():
+    """P(η + s ε > 0) = Φ(η/s), by the logistic form within the 0.0095 of its authors."""
+    eta = torch.linspace(-20, 20, 401, dtype=torch.float64)
+    found = torch.sigmoid(NoisySigmoid(4.0).log_odds(eta))
+    np.testing.assert_allclose(found.numpy(), st.norm.cdf(eta.numpy() / 4), atol=0.0096)
+    assert torch.equal(NoisySigmoid(0.0).log_odds(eta), eta)
+    assert torch.equal(BernoulliCode().log_odds(eta), eta)

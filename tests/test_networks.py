@@ -9,7 +9,8 @@ from scipy.integrate import quad
 
 from isthmus import InvalidParameterError
 from isthmus.activations import ACTIVATIONS, activation
-from isthmus.networks import MLP, ConvDecoder, ConvEncoder, TiedMLP
+from isthmus.networks import MLP, ConvDecoder, ConvEncoder, Shortcut, TiedMLP
+from isthmus.sparse import SparseBatch
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -115,3 +116,34 @@ def test_a_network_of_any_activation_is_pickled(name):
     assert again.activation is ACTIVATIONS[name]
     x = torch.ones(2, 3)
     assert torch.equal(again(x), mlp(x))
+
+
+# ---- a linear map and hidden layers side by side ------------------------------------------------
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_a_shortcut_is_a_linear_map_plus_hidden_layers(signs):
+    network = Shortcut([5, 7, 3], "tanh", torch.Generator().manual_seed(0), signs=signs)
+    torch.nn.init.normal_(network.bent.linear_layers[-1].weight)
+    h = torch.rand(6, 5)
+    x = 2 * h - 1 if signs else h
+    first, last = network.bent.linear_layers
+    expected = network.straight(x) + last(torch.tanh(first(x)))
+    torch.testing.assert_close(network(h), expected)
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 6)])
+def test_a_shortcut_begins_at_a_constant_and_at_first_is_its_linear_map(hidden):
+    network = Shortcut([5, *hidden, 3], "gelu", torch.Generator().manual_seed(0))
+    x = torch.rand(6, 5)
+    torch.testing.assert_close(network(x), network.straight(x))
+    network.begin_at(torch.tensor([1.0, -2.0, 3.0]))
+    assert torch.equal(network(x), torch.tensor([1.0, -2.0, 3.0]).expand(6, 3))
+
+
+def test_a_shortcut_sees_sparse_rows_as_dense_ones():
+    network = Shortcut([5, 7, 3], "gelu", torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(network.bent.linear_layers[-1].weight)
+    x = torch.rand(6, 5) * (torch.rand(6, 5) > 0.5)
+    torch.testing.assert_close(network(SparseBatch.of(x)), network(x))
+    assert [layer.in_features for layer in network.first_layers] == [5, 5]

@@ -58,8 +58,9 @@ def hasher():
 # ---- codes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refine", ["none", "fast", "best"])
-@pytest.mark.parametrize("n_bits", [8, 13, 129])
+@pytest.mark.parametrize(
+    ("n_bits", "refine"), [(8, "none"), (13, "fast"), (129, "best"), (32, "best")]
+)
 def test_codes_are_packed_bits_row_by_row(n_bits, refine):
     hasher = SemanticHasher(n_bits, **QUICK, refine=refine).fit(ROWS)
     codes, bits = hasher.transform(ROWS), hasher.bits(ROWS)
@@ -72,6 +73,17 @@ def test_codes_are_packed_bits_row_by_row(n_bits, refine):
         np.testing.assert_allclose(
             hasher.query(ROWS[i : i + 1])[0], hasher.query(ROWS)[i], rtol=1e-4, atol=1e-4
         )
+
+
+def test_rows_in_parts_have_the_codes_of_all_at_once(hasher, monkeypatch):
+    codes, queries = hasher.transform(ROWS), hasher.query(ROWS)
+    monkeypatch.setattr("isthmus.estimators.directions.PART_CELLS", 12 * 170)
+    np.testing.assert_array_equal(hasher.transform(ROWS), codes)
+    np.testing.assert_allclose(hasher.query(ROWS), queries, rtol=1e-4, atol=1e-4)
+    rows = ROWS.copy()
+    rows[500] = 0
+    with pytest.warns(IsthmusWarning, match="1 of 170 rows are all zeros, row 500 first"):
+        hasher.transform(rows)
 
 
 def test_refined_codes_explain_the_rows_better(hasher):
@@ -168,7 +180,8 @@ def test_a_short_list_is_reranked_by_the_metric_of_query_and_decoded_code(metric
 def test_noise_before_the_sigmoid_makes_bits_and_rounding_cheap():
     """Salakhutdinov and Hinton (2009); beside it the same network without noise."""
     saturated, lost = {}, {}
-    unit = torch.from_numpy(ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True))
+    rows = ROWS[:200]
+    unit = torch.from_numpy(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     for noise in (0.0, 30.0):
         learned = SemanticHasher(
             16,
@@ -177,8 +190,7 @@ def test_noise_before_the_sigmoid_makes_bits_and_rounding_cheap():
             max_epochs=60,
             decoder_hidden=(32,),
             random_state=0,
-            faithful=0.0,
-        ).fit(ROWS)
+        ).fit(rows)
         saturated[noise] = learned.code_report_["saturation"]
         model = learned.model_
         with torch.no_grad():

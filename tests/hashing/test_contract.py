@@ -1,11 +1,19 @@
 """The contract of every engine: brute force over what was acknowledged."""
 
+import sys
+
 import numpy as np
 import pytest
 from servers import SERVERS
 from stores import FILTERS, Truth, some_bits, some_payloads
 
-from isthmus import CodeStore, InvalidDataError, InvalidParameterError, UnreachableError
+from isthmus import (
+    CodeStore,
+    InvalidDataError,
+    InvalidParameterError,
+    MissingPackageError,
+    UnreachableError,
+)
 from isthmus.hashing import milvus, pack
 from isthmus.hashing.engines import ENGINES
 
@@ -194,6 +202,23 @@ def test_a_server_that_goes_away_is_an_error(name, servers):
         CodeStore(server.path("gone"), 64)
 
 
+def test_a_connection_that_was_cut_is_made_anew(servers):
+    server, code = servers("postgresql"), np.zeros(2, np.uint8)
+    psycopg = pytest.importorskip("psycopg")
+    with CodeStore(server.path("cut"), 16) as store:
+        store.upsert(["here"], code)
+        with psycopg.connect(server.address, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        with pytest.raises(UnreachableError, match="write it again"):
+            store.upsert(["lost"], code)
+        assert [item is None for item in store.get(["here", "lost"])] == [False, True]
+        store.upsert(["lost"], code)
+        assert len(store) == 2
+
+
 def test_unknown_engines_and_names_are_refused():
     with pytest.raises(InvalidParameterError, match="no engine named 'redis'"):
         CodeStore("redis://host/1", 16)
@@ -207,3 +232,20 @@ def test_durability_is_that_of_a_file_only():
     for path in ("milvus://host:1/x", "postgresql://host/db#x"):
         with pytest.raises(InvalidParameterError, match="durability"):
             CodeStore(path, 16, durability="power")
+
+
+def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
+    for path, package, extra in (
+        ("milvus://u:secret@host:1/x", "pymilvus", "milvus"),
+        ("postgresql://u:secret@host/db#x", "psycopg", "postgres"),
+    ):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingPackageError, match=rf"isthmus\[{extra}\]") as caught:
+            CodeStore(path, 16)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_file_may_be_named_as_an_address(tmp_path):
+    CodeStore(f"file://{tmp_path}/x", 16).close()
+    with CodeStore(tmp_path / "x") as store:
+        assert store.n_bits == 16

@@ -1,5 +1,8 @@
 """Scans, balls and weighted distances: all of them equal comparing with each code."""
 
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -69,6 +72,23 @@ def test_nearest_is_brute_force_with_ties(n_bits, with_faiss, by_table, monkeypa
             assert (d == truth[order[:k]]).all()
 
 
+@pytest.mark.skipif(find_spec("faiss") is None, reason="faiss isn't installed")
+@pytest.mark.parametrize("order", ["torch, faiss", "faiss, torch"])
+def test_faiss_and_torch_work_in_one_process(order):
+    code = (
+        f"import {order}\n"
+        "import numpy as np\n"
+        "from isthmus.hashing import nearest\n"
+        "words = np.arange(5000, dtype=np.uint64)[:, None]\n"
+        "assert nearest(words, words[7:9], 1)[1].tolist() == [[7], [8]]\n"
+        "assert float((torch.ones(300, 300) @ torch.ones(300, 300)).sum()) == 300.0**3\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_more_queries_than_one_and_none():
     words = as_words(pack(some_codes(5, 16)))
     assert nearest(words[:0], words, 3)[0].shape == (5, 0)
@@ -97,13 +117,33 @@ def test_balls_are_brute_force_whatever_the_way(n_bits, monkeypatch):
 
 
 def test_few_queries_are_scanned_and_many_looked_up():
-    bits = np.random.default_rng(0).random((80_000, 64)) < 0.5
+    bits = np.random.default_rng(0).random((150_000, 64)) < 0.5
     words = as_words(pack(bits))
     ball = Ball(words, 64)
     ways = [ball.way(words[0], 2) for _ in range(ball_module.PATIENCE + 1)]
     assert ways == ["scan"] * ball_module.PATIENCE + ["flips"]
     assert ball.way(words[0], 3) == "pieces"
     assert ball.way(words[0], 4) == "scan"
+
+
+@pytest.mark.parametrize("radius", [1, 4])
+def test_an_index_holds_while_few_codes_are_newer(radius, monkeypatch):
+    monkeypatch.setattr(ball_module, "PATIENCE", 0)
+    monkeypatch.setattr(ball_module, "LOOK_UP", 1e-9)
+    monkeypatch.setattr(ball_module, "CANDIDATE", 1e-9)
+    words = as_words(pack(some_codes(300, 128)))
+    ball, sorts = Ball(words[:100], 128), []
+    monkeypatch.setattr(
+        np, "argsort", lambda *a, sort=np.argsort, **k: sorts.append(1) or sort(*a, **k)
+    )
+    for n in (100, 110, 112, 113, 300):
+        ball.grow(words[:n])
+        for query in words[[0, n - 1]]:
+            assert ball.way(query, radius) == ("flips" if radius == 1 else "pieces")
+            found = ball.within(query, radius)
+            truth = in_range(words[:n], query, radius)
+            assert all((a == b).all() for a, b in zip(found, truth, strict=True))
+    assert len(sorts) == 3 * (1 if radius == 1 else radius + 1)
 
 
 @pytest.mark.parametrize("n_bits", [8, 13, 64, 100])

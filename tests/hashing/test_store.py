@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -46,9 +48,49 @@ def test_two_stores_on_one_file_see_each_other(path):
             writer.upsert(ids, codes, some_payloads(40))
             truth.upsert(ids, codes, some_payloads(40))
             truth.agrees(reader, queries)
+            truth.agrees(reader, queries, {"even": True}, lambda payload: payload["even"])
             writer.delete([20 * turn])
             del truth.items[20 * turn]
             truth.agrees(reader, queries)
+            truth.agrees(writer, queries, {"even": True}, lambda payload: payload["even"])
+
+
+def test_balls_follow_what_is_added_and_removed(path):
+    code = np.zeros(8, np.uint8)
+    with CodeStore(path, 64) as store, CodeStore(path) as other:
+        for turn in range(5):
+            store.upsert([turn], code)
+            assert store.within(code, 0)[0].ids == list(range(turn + 1))
+            assert other.within(code, 0)[0].ids == list(range(turn + 1))
+        store.delete([2])
+        assert store.within(code, 0)[0].ids == [0, 1, 3, 4]
+        assert other.within(code, 0)[0].ids == [0, 1, 3, 4]
+
+
+def test_a_new_file_waits_for_whoever_holds_it(path):
+    """SQLite's timeout doesn't hold for the switch to a write-ahead log."""
+    with closing(sqlite3.connect(path, check_same_thread=False, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        release = Timer(0.3, holder.execute, ["ROLLBACK"])
+        release.start()
+        CodeStore(path, 16).close()
+        release.join()
+
+
+def test_filters_asked_again_are_remembered_while_nothing_is_written(path):
+    code = np.zeros(1, np.uint8)
+    with CodeStore(path, 8) as store:
+        store.upsert(range(20), [code] * 20, [{"x": i} for i in range(20)])
+        asked = []
+        store._engine._connection.set_trace_callback(asked.append)
+        for _ in range(2):
+            for x in range(15):
+                assert store.search(code, 2, {"x": x})[0].ids == [x]
+        for _ in range(2):
+            assert store.search(code, 2, {"x": {"<": 1.5}})[0].ids == [0, 1]
+            assert sum("x" in each and "json_type" in each for each in asked) == 31
+        store.upsert([99], code, [{"x": -1}])
+        assert store.search(code, 9, {"x": {"<": 1.5}})[0].ids == [0, 1, 99]
 
 
 def test_nothing_acknowledged_is_lost_by_kill(path, nursery):
@@ -68,7 +110,7 @@ import numpy as np
 from isthmus import CodeStore
 
 def work(folder, together, name):
-    for turn in range(60):
+    for turn in range(25):
         together.wait()
         with CodeStore(f"{folder}/{turn}", 64) as store:
             store.upsert([name], ZEROS)
@@ -89,7 +131,7 @@ def test_a_new_file_may_be_opened_by_several_processes_at_one_moment(tmp_path):
     command = [sys.executable, "-c", OPENERS, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ended.returncode == 0, ended.stderr
-    for turn in range(60):
+    for turn in range(25):
         with CodeStore(tmp_path / str(turn)) as store:
             assert len(store) == 3
 
@@ -138,6 +180,8 @@ REFUSED = {
     "order": (lambda s, c: s.search(c, 1, {"a": {"<": None}}), InvalidParameterError, "order"),
     "field": (lambda s, c: s.search(c, 1, {'a"b': 1}), InvalidParameterError, "look at"),
     "value": (lambda s, c: s.search(c, 1, {"a": 1 << 70}), InvalidParameterError, "compare"),
+    "list": (lambda s, c: s.search(c, 1, {"a": [*range(10_001)]}), InvalidParameterError, "most"),
+    "large id": (lambda s, c: s.upsert([1 << 63], c), InvalidDataError, "64 bits"),
 }
 
 
@@ -178,6 +222,30 @@ def test_a_damaged_store_is_refused(path):
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(FileFormatError, match="damaged"):
         CodeStore(path)
+
+
+@pytest.mark.parametrize("edit", ["code = x'00'", "code = 'eight by'", "code = code || x'00'"])
+def test_a_code_that_was_edited_is_refused(path, edit):
+    with CodeStore(path, 64) as store:
+        store.upsert(range(3), np.zeros((3, 8), np.uint8))
+    with closing(sqlite3.connect(path)) as editor, editor:
+        editor.execute(f"UPDATE item SET {edit} WHERE id = 1")
+    with pytest.raises(FileFormatError, match="8 bytes long"):
+        CodeStore(path)
+
+
+def test_another_format_is_refused(path):
+    CodeStore(path, 64).close()
+    with closing(sqlite3.connect(path)) as editor:
+        editor.execute("PRAGMA user_version = 99")
+    with pytest.raises(FileFormatError, match="format 99"):
+        CodeStore(path)
+
+
+@pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])
+def test_durability_is_what_sqlite_is_told(path, durability, level):
+    with CodeStore(path, 64, durability=durability) as store:
+        assert store._engine._connection.execute("PRAGMA synchronous").fetchone() == (level,)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")

@@ -6,7 +6,12 @@
 | ``transform`` | ``load(model).transform(data)`` |
 | ``inverse`` | ``load(model).inverse_transform(codes)`` |
 | ``score`` | ``load(model).score_samples(data)`` or ``score_features`` |
+| ``impute`` | ``load(model).impute(data)`` |
 | ``sample`` | ``load(model).sample(n)`` |
+| ``index`` | ``SemanticHasher(…).fit(data)``, then ``CodeStore(…).upsert`` |
+| ``search`` | ``CodeStore(…).search``, put in order by the query itself |
+| ``dedupe`` | `isthmus.hashing.clusters` of a store's codes |
+| ``report`` | representations compared: does a code help? |
 | ``info`` | the card of a model, or the summary of data |
 | ``report`` | ``compare(data, label)`` of `isthmus.comparison` |
 | ``demo`` | a model from raw data to pictures |

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from isthmus.cli.apply import inverse, sample, transform
+from isthmus.cli.dedupe import dedupe
 from isthmus.cli.demo import demo
 from isthmus.cli.fit import fit
 from isthmus.cli.impute import impute
@@ -24,6 +25,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     sample: "sample model.safetensors -n 100 -o new.npy --seed 0",
     index: "index corpus.parquet --text body --bits 128 -o news.store",
     search: 'search news.store "space shuttle" -k 5 --where "year>=1993"',
+    dedupe: "dedupe news.store --radius 3 -o duplicates.parquet",
     report: "report flowers.csv --label species -o report.html",
     info: "info model.safetensors",
     demo: "demo -o isthmus-demo",

@@ -366,3 +366,23 @@ FixedSeed = Annotated[
         "--random-state", "--seed", metavar="INTEGER", help="Seed; the same one, the same report."
     ),
 ]
+NewClusters = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="The .csv, .parquet, .feather or .arrow file of duplicates, what each duplicates and "
+        "how far it is from it. Without it, the first 20 are printed.",
+    ),
+]
+NewPairs = Annotated[
+    str | None,
+    typer.Option(
+        "--pairs", metavar="FILE", show_default=False, help="A file for all pairs in the radius."
+    ),
+]
+Remove = Annotated[
+    bool, typer.Option("--remove", help="Remove the duplicates from the store; they are gone.")
+]

@@ -55,6 +55,21 @@ def require_rows_target(output: str | None, *, images: bool = False) -> None:
     require_place(path)
 
 
+def require_table_target(output: str | None) -> None:
+    """Refuse a file for a table that could not be written later.
+
+    Raises:
+        InvalidParameterError: An ending that is no table's, or a missing folder.
+    """
+    if output is None:
+        return
+    if Path(output).suffix.lower() not in TABLE_WRITERS:
+        raise InvalidParameterError(
+            f"{output} is no name for a table; give a file ending in {', '.join(TABLE_WRITERS)}."
+        )
+    require_rows_target(output)
+
+
 def require_model_target(output: str) -> None:
     """Refuse a model's file that could not be written later.
 

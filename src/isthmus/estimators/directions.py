@@ -1,6 +1,7 @@
 """Rows divided by their length, for metrics that compare directions."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from isthmus._errors import IsthmusWarning
 from isthmus.data import Matrix
+
+PART_CELLS = 1 << 25
 
 
 def directions(matrix: Matrix) -> Matrix:
@@ -41,10 +44,22 @@ def directions(matrix: Matrix) -> Matrix:
     return replace(matrix, values=found, divisor=1.0)
 
 
+def in_parts(matrix: Matrix) -> Iterator[Matrix]:
+    """The rows in parts of some 128 MB, so that only one of them is copied at a time."""
+    size = max(1, PART_CELLS // matrix.n_features)
+    if len(matrix) <= size:
+        yield matrix
+        return
+    for first in range(0, len(matrix), size):
+        values = matrix.values[first : first + size]
+        yield replace(matrix, values=values, first_row=(matrix.first_row or 0) + first)
+
+
 def _warn_of_zeros(matrix: Matrix, zeros: NDArray[np.intp]) -> None:
     if len(zeros):
+        first = (matrix.first_row or 0) + int(zeros[0])
         warnings.warn(
-            f"{len(zeros)} of {len(matrix)} rows are all zeros, row {int(zeros[0])} first: they "
+            f"{len(zeros)} of {len(matrix)} rows are all zeros, row {first} first: they "
             "have no direction, and their cosine with any row is 0. Leave them out, or use "
             "metric='euclidean'.",
             IsthmusWarning,

@@ -33,7 +33,7 @@ from isthmus.estimators.apply import (
     to_rows,
 )
 from isthmus.estimators.construct import begin
-from isthmus.estimators.directions import directions
+from isthmus.estimators.directions import directions, in_parts
 from isthmus.estimators.hasher_parts import (
     HasherParts,
     decoder_for,
@@ -288,8 +288,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             InvalidDataError: As in `transform`.
         """
         effort = read_effort("refine", self.refine if refine is None else refine)
-        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), effort))
-        return np.asarray(found > 0.5)
+        found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), effort) > 0.5)
+        return np.asarray(found)
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
         """What each bit of a code is worth to each row as a query: see `isthmus.binary.queries`.
@@ -386,14 +386,18 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def _prepared(self, X: ArrayLike) -> Matrix:
         self._require_fitted()
-        matrix = rows_to_read(self, X)
-        return (
-            directions(matrix) if of_directions(self.likelihood_, self._parts.metric) else matrix
-        )
+        return self._turned(rows_to_read(self, X))
+
+    def _turned(self, matrix: Matrix) -> Matrix:
+        turned = of_directions(self.likelihood_, self._parts.metric)
+        return directions(matrix) if turned else matrix
 
     def _to_rows(self, X: ArrayLike, function: Any, *, far_is_possible: bool = False) -> Any:
-        matrix = self._prepared(X)
-        return to_rows(function, self.model_, matrix, far_is_possible=far_is_possible)
+        self._require_fitted()
+        parts = map(self._turned, in_parts(rows_to_read(self, X)))
+        return np.concatenate(
+            [to_rows(function, self.model_, x, far_is_possible=far_is_possible) for x in parts]
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

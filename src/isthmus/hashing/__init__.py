@@ -12,6 +12,7 @@ comparing the query with each code, and among equally distant codes the lowest r
 | `nearest`, `nearest_weighted` | the k nearest codes of bits, or of a real-valued query |
 | `in_range` | all codes within a radius, by comparing with each |
 | `Ball` | the same from sorted keys, by flipping bits or by pieces, where that is less work |
+| `close_pairs`, `clusters` | near-duplicates: all pairs within a radius, and what they connect |
 | `CodeStore` | ids, codes and payloads in a file or on a server, and these searches |
 
 This room never imports torch, so that a store opens at once in a program that only searches.
@@ -20,6 +21,7 @@ This room never imports torch, so that a store opens at once in a program that o
 from isthmus.hashing.ball import Ball
 from isthmus.hashing.codes import pack, unpack
 from isthmus.hashing.engine import Hits, Item
+from isthmus.hashing.pairs import Pairs, close_pairs, clusters
 from isthmus.hashing.scan import in_range, nearest
 from isthmus.hashing.store import CodeStore
 from isthmus.hashing.weighted import nearest_weighted
@@ -29,6 +31,9 @@ __all__ = [
     "CodeStore",
     "Hits",
     "Item",
+    "Pairs",
+    "close_pairs",
+    "clusters",
     "in_range",
     "nearest",
     "nearest_weighted",

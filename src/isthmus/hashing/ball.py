@@ -10,7 +10,12 @@ codes share. Otherwise all codes are compared.
 
 Which of the three it is is arithmetic on counts that are known before anything is looked up; the
 answer is the same. Sorting costs what some tens of scans do, so it is done only after that many
-queries were scanned.
+queries were scanned. Codes that are added later are few at first: they are scanned beside what is
+sorted, until an eighth is new.
+
+The costs are those of 10⁶ clustered codes on one core, and they differ between machines: at 64
+bits a flip looked up was 50 to 70 codes compared, a candidate of the pieces 90 to 140, a sort 90
+scans; at 128 bits a sort was 40 (`benchmarks/store.py --costs`).
 """
 
 from functools import lru_cache
@@ -24,14 +29,15 @@ from isthmus.hashing.codes import Words
 from isthmus.hashing.scan import Distances, Rows, hamming, in_order, in_range
 
 MOST_FLIPS = 3000  # look-ups of one query
-LOOK_UP = 32  # a look-up costs what comparing so many codes does
-CANDIDATE = 8  # and a candidate of the pieces, which lies anywhere in memory, so many
+LOOK_UP = 60  # a look-up costs what comparing so many codes does
+CANDIDATE = 100  # and a candidate of the pieces, which lies anywhere in memory, so many
 PATIENCE = 30  # queries that are scanned before anything is sorted
+FEW = 8  # an index holds while one code in so many, or fewer, is newer than it
 PIECE = 16  # bits
 
 
 class Ball:
-    """Codes that are asked for balls again and again; made anew when they change.
+    """Codes that are asked for balls again and again; made anew when some are removed.
 
     Args:
         words: Codes (n, w), as words.
@@ -42,6 +48,7 @@ class Ball:
         self.words = words
         self.n_bits = n_bits
         self._asked = 0
+        self._n = len(words)  # so many are sorted, once any are
         self._keys: tuple[Words, Rows] | None = None
         self._pieces: list[tuple[Rows, NDArray[np.int32]]] = []  # where values start; order
 
@@ -56,15 +63,21 @@ class Ball:
             return in_range(self.words, query, radius)
         rows = self._flipped(query, radius) if way == "flips" else self._alike(query, radius)
         # different codes may have one key, and a row may share several pieces
-        rows = np.unique(rows)
+        rows = np.append(np.unique(rows), np.arange(self._n, len(self.words)))
         distances = hamming(self.words[rows], query).astype(np.int32)
         inside = distances <= radius
         return in_order(distances[inside], rows[inside])
 
+    def grow(self, words: Words) -> None:
+        """Take codes that begin with those that were here."""
+        self.words = words
+        if len(words) - self._n > self._n // FEW:
+            self._n, self._keys, self._pieces = len(words), None, []
+
     def way(self, query: Words, radius: int) -> str:
         """How this query is answered: ``"flips"``, ``"pieces"`` or ``"scan"``."""
         flips = n_flips(self.n_bits, radius)
-        by_flips = flips <= MOST_FLIPS and flips * LOOK_UP < len(self.words)
+        by_flips = flips <= MOST_FLIPS and flips * LOOK_UP < self._n
         by_pieces = not by_flips and radius < -(-self.n_bits // PIECE)
         if not (by_flips or by_pieces):
             return "scan"
@@ -79,11 +92,11 @@ class Ball:
     def _flipped(self, query: Words, radius: int) -> Rows:
         """Rows whose key is that of a code within the radius."""
         if self._keys is None:
-            keys = _keys(self.words)
-            order = np.argsort(keys, kind="stable")
+            keys = mixed(self.words[: self._n])
+            order = np.argsort(keys)
             self._keys = keys[order], order
         keys, order = self._keys
-        probes = np.sort(_keys(query ^ flips(self.n_bits, radius, len(query))))
+        probes = np.sort(mixed(query ^ flips(self.n_bits, radius, len(query))))
         first = np.searchsorted(keys, probes)
         first = first[keys[np.minimum(first, len(keys) - 1)] == probes]
         last = np.searchsorted(keys, keys[first], side="right")
@@ -98,7 +111,7 @@ class Ball:
         """Per piece the rows in the order of its values, and where the query's begin and end."""
         parts = np.ascontiguousarray(query).view(np.uint16)
         while len(self._pieces) <= radius:
-            column = self.words.view(np.uint16)[:, len(self._pieces)]
+            column = self.words[: self._n].view(np.uint16)[:, len(self._pieces)]
             starts = np.zeros((1 << PIECE) + 1, np.int64)
             np.cumsum(np.bincount(column, minlength=1 << PIECE), out=starts[1:])
             order = np.argsort(column, kind="stable").astype(np.int32)
@@ -132,7 +145,7 @@ def flips(n_bits: int, radius: int, n_words: int) -> Words:
     return np.concatenate(found)
 
 
-def _keys(words: Words) -> Words:
+def mixed(words: Words) -> Words:
     """One number per code: the code itself where it is one word, else a mixture of its words."""
     # odd factors, so that each word alone can be told from its product
     factors = np.array([pow(0x9E3779B97F4A7C15, j, 1 << 64) for j in range(words.shape[1])])

@@ -121,4 +121,5 @@ def as_words(codes: Codes) -> Words:
 
 def as_bytes(words: Words, n_bits: int) -> Codes:
     """Words as the packed codes (n, ⌈n_bits / 8⌉) that they were; a view, no copy."""
-    return words.view(np.uint8).reshape(len(words), -1)[:, : n_bytes(n_bits)]
+    flat = words.view(np.uint8).reshape(len(words), WORD * words.shape[1])
+    return flat[:, : n_bytes(n_bits)]

@@ -31,6 +31,8 @@ from isthmus.hashing.table import (
 )
 from isthmus.hashing.weighted import nearest_weighted
 
+KEPT = 8  # filters whose rows are remembered until something is written
+
 
 class Embedded(Engine):
     """Codes in one file, and in memory while it is open.
@@ -51,6 +53,7 @@ class Embedded(Engine):
             self.fingerprint = about.fingerprint
             self._packed = Packed(self.n_bits)
             self._ball: Ball | None = None
+            self._fitting: dict[tuple[Any, ...], Rows] = {}  # rows that fit filters asked before
             self._next_slot = self._removals = 0
             with self._moment():
                 pass
@@ -153,8 +156,7 @@ class Embedded(Engine):
             for slots, codes in read_codes(self._connection, self.n_bits, self._next_slot):
                 table = np.frombuffer(codes, np.uint8).reshape(len(slots), -1)
                 self._packed.append(np.array(slots), table)
-        if (about.removals, about.next_slot) != (self._removals, self._next_slot):
-            self._ball = None
+        self._changed(about.removals - self._removals, about.next_slot - self._next_slot)
         self._removals, self._next_slot = about.removals, about.next_slot
 
     def _remove(self, ids: Sequence[Id]) -> Rows:
@@ -179,8 +181,16 @@ class Embedded(Engine):
         if len(slots):
             self._packed.append(slots, codes)
             self._next_slot += len(slots)
-        if len(gone) or len(slots):
+        self._changed(len(gone), len(slots))
+
+    def _changed(self, n_gone: int, n_new: int) -> None:
+        """What was derived of the matrix follows it."""
+        if n_gone or n_new:
+            self._fitting.clear()
+        if n_gone:
             self._ball = None
+        elif n_new and self._ball is not None:
+            self._ball.grow(self._packed.words)
 
     def _nearest(
         self, find: Callable[[Words], tuple[NDArray[Any], Rows]], where: Filter
@@ -196,9 +206,17 @@ class Embedded(Engine):
         if not where:
             return words, slots
         sql, values = sqlite_sql(where)
-        rows = self._connection.execute(f"SELECT slot FROM item WHERE {sql} ORDER BY slot", values)
-        fitting = np.fromiter((slot for (slot,) in rows), np.int64)
-        return words[np.searchsorted(slots, fitting)], fitting
+        key = (sql, *values)
+        if key not in self._fitting:
+            rows = self._connection.execute(
+                f"SELECT slot FROM item WHERE {sql} ORDER BY slot", values
+            )
+            found = np.fromiter((slot for (slot,) in rows), np.int64)
+            if len(self._fitting) == KEPT:
+                self._fitting.pop(next(iter(self._fitting)))
+            self._fitting[key] = np.searchsorted(slots, found)
+        fitting = self._fitting[key]
+        return words[fitting], slots[fitting]
 
     def _hits(self, distances: NDArray[Any], rows: Rows, slots: Rows) -> Hits:
         wanted = slots[rows].tolist()

@@ -21,9 +21,9 @@ def open_engine(opening: Opening) -> Engine:
     Raises:
         InvalidParameterError: No engine has this scheme, or the store can't be opened so.
     """
-    scheme, mark, _ = opening.path.partition("://")
-    if not mark:
-        return ENGINES["file"](opening)
+    scheme, mark, rest = opening.path.partition("://")
+    if not mark or scheme == "file":
+        return ENGINES["file"](opening._replace(path=rest if mark else opening.path))
     if scheme not in ENGINES:
         raise unknown_name("engine", scheme, ENGINES)
     return ENGINES[scheme](opening)

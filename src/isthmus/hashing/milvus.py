@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +80,8 @@ class Milvus(Engine):
         with self._asking():
             self._client = self._pymilvus.MilvusClient(
                 uri=f"http://{url.netloc.rpartition('@')[2]}",
-                user=url.username or "",
-                password=url.password or "",
+                user=unquote(url.username or ""),
+                password=unquote(url.password or ""),
                 timeout=PATIENCE,
             )
         try:

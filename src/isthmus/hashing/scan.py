@@ -89,6 +89,14 @@ def hamming(words: Words, query: Words) -> NDArray[np.uint16]:
     return total
 
 
+def ones_between(differences: Words) -> NDArray[np.uint16]:
+    """How many bits are 1 in each of n rows of words (n, w)."""
+    total = _ones(differences[:, 0]).astype(np.uint16)
+    for j in range(1, differences.shape[1]):
+        total += _ones(differences[:, j])
+    return total
+
+
 class Best:
     """The k least distances seen so far, and their rows.
 
