@@ -205,8 +205,7 @@ def options_of(given: argparse.Namespace) -> Record:
             **kinds,
             "corruption": near,
             "metric": "euclidean",
-            "balance": 0.2,
-            "hidden": (1024,),
+            "balance": 0.3,
             "max_epochs": 12,
         }
     return {**kinds, **given.options}
