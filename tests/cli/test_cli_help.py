@@ -11,7 +11,20 @@ import typer
 from isthmus.cli.app import app
 
 COMMAND = typer.main.get_command(app)
-VERBS = "fit transform inverse score impute sample index search dedupe report info demo".split()
+VERBS = [
+    "fit",
+    "transform",
+    "inverse",
+    "score",
+    "impute",
+    "sample",
+    "index",
+    "search",
+    "dedupe",
+    "report",
+    "info",
+    "demo",
+]
 
 
 def examples(epilog):
