@@ -14,6 +14,8 @@ TOPICS = {
 }
 FEW = ("--bits", 16, "--max-epochs", 2, "--refine", "none", "--seed", 0)
 
+AGAIN = ("--text", "body", "--id", "doc", "--add", "--quiet")
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
@@ -76,7 +78,11 @@ def test_filters_hold(run, indexed):
     assert {each["payload"]["topic"] for each in found} <= {"sea", "space"}
 
 
-def test_a_text_without_words_is_left_out(run, indexed):
+def test_a_text_without_words_is_left_out(run, indexed, corpus):
+    assert (
+        json.loads(run("index", corpus / "texts.parquet", "-o", indexed, *AGAIN).out)["left_out"]
+        == 1
+    )
     with CodeStore(indexed) as store:
         assert len(store) == 119
         assert store.get(["doc-7"]) == [None]
@@ -88,7 +94,12 @@ def test_a_text_without_words_is_left_out(run, indexed):
 def test_rows_are_added_with_the_same_hasher(run, indexed, corpus, tmp_path):
     parquet.write_table(
         pa.table(
-            {"doc": ["new"], "body": ["butter butter oven"], "topic": ["kitchen"], "year": [2020]}
+            {
+                "doc": ["new", "new"],
+                "body": ["rocket moon", "butter butter oven"],
+                "topic": ["space", "kitchen"],
+                "year": [2019, 2020],
+            }
         ),
         tmp_path / "more.parquet",
     )
@@ -96,9 +107,10 @@ def test_rows_are_added_with_the_same_hasher(run, indexed, corpus, tmp_path):
         "index", tmp_path / "more.parquet", "-o", indexed, "--text", "body", "--id", "doc", "--add"
     )
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out)["stored"] == 120
+    record = json.loads(ended.out)
+    assert (record["rows"], record["left_out"], record["stored"]) == (2, 0, 120)
     found = json.loads(run("search", indexed, "butter oven", "-k", 1).out)["found"]
-    assert found[0]["id"] == "new"
+    assert (found[0]["id"], found[0]["payload"]["year"]) == ("new", 2020)
     with CodeStore(indexed) as store:
         store.delete(["new"])
 
@@ -143,15 +155,15 @@ def test_refusals(run, indexed, corpus, tmp_path):
 
 
 def test_files_of_strangers(run, indexed, tmp_path):
-    for name in ("store", "store.hasher.safetensors", "store.words.json"):
+    for name in ("store", "store.hasher.safetensors", "store.words.npz"):
         (tmp_path / name).write_bytes(
             (indexed.parent / name.replace("store", indexed.name, 1)).read_bytes()
         )
     for content in ("[]", "{", '{"format": 1, "text": "body"}', '{"format": 9, "text": "body"}'):
-        (tmp_path / "store.words.json").write_text(content)
+        (tmp_path / "store.words.npz").write_text(content)
         ended = run("search", tmp_path / "store", "boat")
         assert ended.code == 2, ended.err
-    (tmp_path / "store.words.json").unlink()
+    (tmp_path / "store.words.npz").unlink()
     ended = run("search", tmp_path / "store", "boat")
     assert ended.code == 2
     assert "codes of the hasher" in ended.err

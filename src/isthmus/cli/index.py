@@ -41,7 +41,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
     from isthmus import SemanticHasher
     from isthmus._random import draw_seed
     from isthmus.data.records import Reading, sample
-    from isthmus.estimators.indexed import Index, require_new
+    from isthmus.estimators.indexed import Index, hasher_of_texts, require_new
     from isthmus.estimators.resolve import whole
 
     reading = Reading(data, text, vectors, id_column, key)
@@ -53,22 +53,22 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
         else:
             require_new(output, files)
             seed = draw_seed(random_state)
-            hasher = SemanticHasher(
-                n_bits,
-                metric=metric,
-                refine=refine,
-                random_state=seed,
-                verbose=0 if quiet else 1,
-            )
+            verbose = 0 if quiet else 1
+            if text is None:
+                hasher = SemanticHasher(
+                    n_bits, metric=metric, refine=refine, random_state=seed, verbose=verbose
+                )
+            else:
+                hasher = hasher_of_texts(n_bits, seed, verbose)
             if max_epochs is not None:
                 hasher.set_params(max_epochs=max_epochs)
             content = sample(reading.blocks(), learn_from, seed)
             made = Index.learn(output, content, hasher, text, files)
         learned = time.perf_counter()
         with made.store, counting(not quiet, reading.count()) as tick:
-            n_rows = n_written = 0
+            n_rows = n_left_out = 0
             for records in reading.blocks():
-                n_written += made.add(records)
+                n_left_out += made.add(records)
                 n_rows += len(records)
                 tick(len(records))
             total = len(made.store)
@@ -76,7 +76,7 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
         {
             "store": output,
             "rows": n_rows,
-            "left_out": n_rows - n_written,
+            "left_out": n_left_out,
             "stored": total,
             "n_bits": made.hasher.n_bits,
             "words": None if made.words is None else len(made.words.words),

@@ -261,10 +261,10 @@ IdColumn = Annotated[
     ),
 ]
 Bits = Annotated[int, typer.Option("--bits", help="Bits of a code, 8 to 4,096.")]
-Metric = Annotated[str, typer.Option(help="What nearest means for vectors: cosine or euclidean.")]
+Metric = Annotated[str, typer.Option(help="What near means for vectors: cosine or euclidean.")]
 Refine = Annotated[
     str,
-    typer.Option(help="How far bits are flipped while that improves the code: none, fast, best."),
+    typer.Option(help="How far bits of vectors are flipped while it helps: none, fast, best."),
 ]
 LearnFrom = Annotated[
     int, typer.Option(metavar="ROWS", help="Learn from a sample of this many rows at most.")

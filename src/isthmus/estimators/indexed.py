@@ -1,17 +1,17 @@
 """`Index`: words, hasher and store as one, which `isthmus index` makes and `isthmus search` asks.
 
-A query goes three ways, each on what the one before left:
+A query is compared with all codes of the store, which leaves a short list, and the short list with
+the query itself:
 
-1. its code, or its real-valued code, against all codes of the store: a short list;
-2. the short list by the query itself: texts by the weights of their words, vectors by what their
-   codes decode to;
-3. the k best of these.
+| index of | codes | short list by | put in order by |
+|---|---|---|---|
+| vectors | of what is near | a real-valued query | the query against what codes decode to |
+| texts | of topics, alike where texts are of a kind | Hamming distance | the weights of words |
 
 Beside the store lie the hasher (``….hasher.safetensors``) and, for texts, the words
-(``….words.json``). The store knows both by their fingerprint.
+(``….words.npz``). The store knows both by their fingerprint.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -20,16 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus._errors import FileFormatError, InvalidDataError, InvalidParameterError
-from isthmus._files import atomic_write
+from isthmus._random import draw_seed
+from isthmus.corruptions import NeighbourWalk
 from isthmus.data.records import Content, Records
 from isthmus.data.words import Words
+from isthmus.encoders import NoisySigmoid
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.hashing import CodeStore, Hits, Item
 from isthmus.hashing.checks import check_count
 
-HASHER, WORDS = ".hasher.safetensors", ".words.json"
-FORMAT = 1
+HASHER, WORDS = ".hasher.safetensors", ".words.npz"
 SHORT_LIST = 200
 
 
@@ -97,15 +98,15 @@ class Index:
         words: Words | None = None
         rows: Any = content
         if isinstance(content, list):
-            words = Words.fit(content)
+            words = Words.fit(content, draw_seed(hasher.random_state))
             weights = words(content)
-            rows = weights[np.diff(weights.indptr) > 0]  # an empty text teaches nothing
+            rows = words.topics(
+                weights[np.diff(weights.indptr) > 0]
+            )  # an empty one teaches nothing
         hasher.fit(rows)
         save(hasher, beside + HASHER)
         if words is not None:
-            card = {"format": FORMAT, "text": text, **words.card()}
-            with atomic_write(beside + WORDS) as temporary:
-                temporary.write_text(json.dumps(card, ensure_ascii=False), "utf-8")
+            words.save(beside + WORDS, text or "")
         store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
         return cls(store, hasher, words, text)
 
@@ -145,31 +146,25 @@ class Index:
         """Encode some records and write them, new or in place of those of the same ids.
 
         Args:
-            records: Ids, contents and payloads. A text without a word that is known can't be
-                found by its words: it is left out.
+            records: Ids, contents and payloads. Of an id that comes twice the last one counts. A
+                text without a word that is known can't be found: it is left out.
 
         Returns:
-            How many were written.
+            How many texts were left out.
         """
-        rows, ids, payloads = self.rows(records.content), records.ids, records.payloads
+        last = {name: row for row, name in enumerate(records.ids)}
+        chosen, n_unknown = np.array(sorted(last.values()), np.int64), 0
         if self.words is not None:
-            known = np.flatnonzero(np.diff(rows.indptr))
-            rows = rows[known]
-            ids, payloads = [ids[i] for i in known], [payloads[i] for i in known]
-        if len(ids):
+            weights = self._weights(records.content)
+            known = np.diff(weights.indptr) > 0
+            chosen, n_unknown = chosen[known[chosen]], int((~known).sum())
+            rows: Any = self.words.topics(weights[chosen])
+        else:
+            rows = self._vectors(records.content)[chosen]
+        if len(chosen):
+            ids, payloads = ([each[i] for i in chosen] for each in (records.ids, records.payloads))
             self.store.upsert(ids, self.hasher.transform(rows), payloads)
-        return len(ids)
-
-    def rows(self, content: Content) -> Any:
-        """Contents as the hasher takes them.
-
-        Raises:
-            InvalidDataError: Vectors where the index has texts, or texts where it has vectors.
-        """
-        if isinstance(content, list) != (self.words is not None):
-            kinds = ("vectors", "texts") if self.words is None else ("texts", "vectors")
-            raise InvalidDataError(f"The index is one of {kinds[0]}; {kinds[1]} were given.")
-        return self.words(content) if self.words and isinstance(content, list) else content
+        return n_unknown
 
     def search(
         self, content: Content, k: int = 10, where: Mapping[str, Any] | None = None
@@ -183,17 +178,33 @@ class Index:
 
         Raises:
             InvalidParameterError: ``k`` or ``where`` is not what a store takes.
-            InvalidDataError: Queries that the hasher can't take.
+            InvalidDataError: Queries that the hasher can't take, or a text without a known word.
         """
-        k = check_count("k", k, 1)
-        rows = self.rows(content)
-        if self.words is not None and not np.diff(rows.indptr).all():
-            unknown = content[int(np.diff(rows.indptr).argmin())]
-            raise InvalidDataError(
-                f"The query {unknown!r:.60} has no word that the index knows; ask with others."
-            )
-        hits = self.store.search(self.hasher.query(rows), max(SHORT_LIST, k), where)
+        n_near = max(SHORT_LIST, check_count("k", k, 1))
+        if self.words is not None:
+            rows: Any = self._weights(content)
+            unknown = np.flatnonzero(np.diff(rows.indptr) == 0)
+            if len(unknown):
+                raise InvalidDataError(
+                    f"The query {content[unknown[0]]!r:.60} has no word that the index knows; "
+                    "ask with others."
+                )
+            asked: NDArray[Any] = self.hasher.transform(self.words.topics(rows))
+        else:
+            rows = self._vectors(content)
+            asked = self.hasher.query(rows)
+        hits = self.store.search(asked, n_near, where)
         return [self._best(rows[[i]], hit, k) for i, hit in enumerate(hits)]
+
+    def _weights(self, content: Content) -> Any:
+        if self.words is None or not isinstance(content, list):
+            raise InvalidDataError("The index is one of texts; vectors were given.")
+        return self.words(content)
+
+    def _vectors(self, content: Content) -> NDArray[np.float32]:
+        if isinstance(content, list):
+            raise InvalidDataError("The index is one of vectors; texts were given.")
+        return content
 
     def _best(self, row: Any, hits: Hits, k: int) -> list[Found]:
         # what another process removed meanwhile has no item any more
@@ -213,6 +224,27 @@ class Index:
             return np.asarray(self.hasher.rerank(row, codes)[0])
         texts = [(item.payload or {}).get(self.text) or "" for item in items]
         return np.asarray((self.words(texts) @ row.T).todense()).ravel()
+
+
+def hasher_of_texts(n_bits: int, seed: int, verbose: int) -> SemanticHasher:
+    """A hasher of topics whose codes are alike where texts are of a kind.
+
+    Its options were chosen on held-out posts of 20 Newsgroups, see docs/autoencoders/hashing.md.
+    """
+    return SemanticHasher(
+        n_bits,
+        hidden=(512,),
+        decoder_hidden=(),
+        encoder=NoisySigmoid(8.0, grow=True),
+        corruption=NeighbourWalk(5, steps=2),
+        balance=0.1,
+        refine="none",
+        rounds=0,
+        max_epochs=30,
+        batch_size=1024,
+        random_state=seed,
+        verbose=verbose,
+    )
 
 
 def require_new(path: str, files: str | None = None) -> str:
@@ -250,14 +282,5 @@ def _read_words(path: str) -> tuple[str | None, Words | None]:
     """The field of texts and the words; nothing for an index of vectors."""
     if not os.path.isfile(path):
         return None, None
-    with open(path, encoding="utf-8") as file:
-        try:
-            card = json.load(file)
-            text, known = card["text"], card["format"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise FileFormatError(
-                f"{path} is no list of words, or damaged ({error}). Restore it from a copy."
-            ) from error
-    if known != FORMAT or not isinstance(text, str):
-        raise FileFormatError(f"{path} is of another format ({known!r}); update isthmus.")
-    return text, Words.from_card(card)
+    words, column = Words.load(path)
+    return column, words
