@@ -330,7 +330,7 @@ def test_after_ctrl_c_the_hasher_can_be_used(broken_off, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             hasher.fit(ROWS)
     else:
-        real = isthmus.estimators.hasher.follow
+        real = isthmus.estimators.hasher_turns.follow
 
         def follow(epochs, history, show=None):
             def cut():
@@ -342,7 +342,7 @@ def test_after_ctrl_c_the_hasher_can_be_used(broken_off, monkeypatch):
 
             return real(cut(), history, show)
 
-        monkeypatch.setattr(isthmus.estimators.hasher, "follow", follow)
+        monkeypatch.setattr(isthmus.estimators.hasher_turns, "follow", follow)
         with pytest.warns(IsthmusWarning, match="Stopped by the user"):
             hasher.fit(ROWS)
     assert hasher.transform(ROWS).shape == (600, 1)

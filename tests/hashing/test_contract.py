@@ -29,6 +29,7 @@ def test_brute_force_through_writes_and_reopening(place, n_bits):
     with CodeStore(place, n_bits) as store:
         assert store.exact
         assert store.ball
+        assert store.weighted == (store.path.partition("://")[1] == "")
         truth.agrees(store, queries)
         for turn in range(3):
             ids = [int(i) if i % 2 else f"n{i}" for i in rng.permutation(200)[:60]]

@@ -1,31 +1,23 @@
 """`SemanticHasher`: rows to bits that are near each other where the rows are, and back."""
 
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import Tensor
 
 from isthmus._errors import NotFittedError
-from isthmus._random import RandomState, draw_seed, make_generator
+from isthmus._random import RandomState, draw_seed
 from isthmus.binary import (
-    EFFORTS,
     Coder,
     Metric,
-    begin_with_rotation,
-    make_coder,
     read_effort,
-    teach,
-    with_codes,
 )
 from isthmus.corruptions import Corruption
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.encoders import Encoder
 from isthmus.estimators.apply import (
-    common_unit,
     remember_columns,
     require_in_memory,
     rows_to_read,
@@ -39,20 +31,18 @@ from isthmus.estimators.hasher_parts import (
     decoder_for,
     likelihood_for,
     of_directions,
-    plan_for,
     read_parts,
     some_rows,
 )
-from isthmus.estimators.learn import follow, report
-from isthmus.estimators.progress import display, say
+from isthmus.estimators.hasher_turns import learn_bits
+from isthmus.estimators.progress import say
 from isthmus.estimators.reranking import reranked
 from isthmus.hashing import pack, unpack
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.saving import digest
-from isthmus.training import Epoch, RowsInMemory, find_device, make_rows, train
+from isthmus.training import Epoch, find_device, make_rows
 
-REPORT_ROWS = 1024
 BUILT = ("n_bits", "hidden", "activation", "encoder", "metric", "prior")
 
 Codes = NDArray[np.uint8]
@@ -202,35 +192,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._receive(begun.model, parts)
         self.history_: list[Epoch] = []
         rows = make_rows(begun.matrix, np.arange(len(begun.matrix)), self.model_)
-        self._learn(rows, seed)
+        learn_bits(self, rows, seed)
         return self
-
-    def _learn(self, rows: RowsInMemory, seed: int) -> None:
-        rounds = self._parts.rounds
-        model, generator = self.model_, make_generator(seed, self.model_.device)
-        objective = self._parts.recipe.objective.in_units(common_unit(model))
-        plan = self._parts.plan
-        if objective.keeps_rows:
-            plan = plan_for(plan, len(rows))
-            # axes of all that varies are no start for what rows have in common
-            begin_with_rotation(model, rows, generator)
-        warm_up = replace(plan, max_epochs=max(1, plan.max_epochs - rounds.passes))
-        with display(self.verbose, len(rows), plan.max_epochs) as shown:
-            by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)
-            ended = follow(by_gradient, self.history_, shown.show)
-            if ended and rounds.number:
-                by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick)
-                ended = follow(by_turns, self.history_, shown.show)
-        chosen = rows.batch(torch.arange(min(len(rows), REPORT_ROWS), device=model.device))
-        with torch.no_grad():
-            self.code_report_ = report(model, model.encode(model.enter(chosen)), say(self.verbose))
-        # at once something that can be used, whatever is broken off from here on
-        what = (model, rows, self._parts.metric, rounds.prior)
-        self._take(make_coder(*what, EFFORTS["none"], generator)[0])
-        if ended:
-            coder, base = make_coder(*what, EFFORTS[self.refine], generator)
-            teach(coder, base, plan, generator)
-            self._take(coder)
 
     def _take(self, coder: Coder) -> None:
         self._coder = coder

@@ -3,11 +3,12 @@
 A query is compared with all codes of the store, which leaves a short list, and the short list with
 the query itself:
 
-| index of | codes | short list by | put in order by |
+| index of | codes of | short list by | put in order by |
 |---|---|---|---|
-| vectors | of what is near | a real-valued query | the query against what codes decode to |
-| texts | of topics, alike where texts are of a kind | Hamming distance | the weights of words |
+| vectors | what is near | a real-valued query | the query against what codes decode to |
+| texts | what is of a kind | Hamming distance | the weights of words |
 
+A server compares bits with bits, so there vectors too are found by Hamming distance first.
 Beside the store lie the hasher (``….hasher.safetensors``) and, for texts, the words
 (``….words.npz``). The store knows both by their fingerprint.
 """
@@ -181,6 +182,7 @@ class Index:
             InvalidDataError: Queries that the hasher can't take, or a text without a known word.
         """
         n_near = max(SHORT_LIST, check_count("k", k, 1))
+        asked: NDArray[Any]
         if self.words is not None:
             rows: Any = self._weights(content)
             unknown = np.flatnonzero(np.diff(rows.indptr) == 0)
@@ -189,10 +191,11 @@ class Index:
                     f"The query {content[unknown[0]]!r:.60} has no word that the index knows; "
                     "ask with others."
                 )
-            asked: NDArray[Any] = self.hasher.transform(self.words.topics(rows))
+            asked = self.hasher.transform(self.words.topics(rows))
         else:
             rows = self._vectors(content)
-            asked = self.hasher.query(rows)
+            # a server compares bits with bits
+            asked = self.hasher.query(rows) if self.store.weighted else self.hasher.transform(rows)
         hits = self.store.search(asked, n_near, where)
         return [self._best(rows[[i]], hit, k) for i, hit in enumerate(hits)]
 

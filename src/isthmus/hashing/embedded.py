@@ -41,7 +41,7 @@ class Embedded(Engine):
         opening: The file, and what it should hold.
     """
 
-    exact = ball = True
+    exact = ball = weighted = True
     max_k = None
 
     def __init__(self, opening: Opening) -> None:

@@ -2,8 +2,8 @@
 
 `CodeStore` checks what it is given and asks an engine; so an engine sees ids that differ, codes of
 the right length, payloads that are JSON and filters that are parsed. All engines give the same
-answers. What one can't do it says (`exact`, `ball`, `max_k`) or refuses; it never does less than
-it was asked for in silence.
+answers. What one can't do it says (`exact`, `ball`, `weighted`, `max_k`) or refuses; it never does
+less than it was asked for in silence.
 """
 
 import re
@@ -53,6 +53,7 @@ class Engine(ABC):
     fingerprint: str | None
     exact: bool
     ball: bool
+    weighted: bool
     max_k: int | None
 
     @abstractmethod

@@ -67,6 +67,7 @@ class Milvus(Engine):
     """
 
     exact = ball = True
+    weighted = False
     max_k = MOST
 
     def __init__(self, opening: Opening) -> None:

@@ -63,6 +63,7 @@ class Postgres(Engine):
     """
 
     exact = ball = True
+    weighted = False
     max_k = None
 
     def __init__(self, opening: Opening) -> None:

@@ -46,6 +46,7 @@ class CodeStore:
     Attributes:
         exact: Whether a search gives the true neighbours.
         ball: Whether `within` is answered.
+        weighted: Whether `search` takes real-valued queries.
         max_k: The most neighbours that can be asked for; None for any number.
 
     Raises:
@@ -95,6 +96,11 @@ class CodeStore:
     def ball(self) -> bool:
         """Whether `within` is answered."""
         return self._engine.ball
+
+    @property
+    def weighted(self) -> bool:
+        """Whether `search` takes real-valued queries."""
+        return self._engine.weighted
 
     @property
     def max_k(self) -> int | None:
