@@ -28,7 +28,6 @@ docs: $(READY)
 
 figures: $(READY)
 	$(BIN)/python docs/figures.py
-	$(BIN)/python docs/map_figures.py
 
 bench: $(READY) .peers/.ready
 	$(BIN)/python benchmarks/training.py --write-docs

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from typing import Any
 
+import map_figures  # noqa: F401  # its pictures are drawn here too
 import numpy as np
 from ground import (
     DIGITS,

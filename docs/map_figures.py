@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from ground import DIGITS, digits, draw, panels, picture
+from ground import DIGITS, digits, panels, picture
 from matplotlib.figure import Figure
 
 from isthmus import Autoencoder, Neighbours, plots
@@ -30,7 +30,3 @@ def map_digits() -> Figure:
     plots.images(models[1].inverse_transform(grid), axes[2], n_columns=9, **DIGITS)
     axes[2].set_title("neighbours, decoded")
     return figure
-
-
-if __name__ == "__main__":
-    print(f"map_digits {draw('map_digits') / 1000:.0f} kB")

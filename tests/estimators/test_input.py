@@ -561,7 +561,10 @@ PARAMETERS = {
     "n_components": (0, r"n_components must be a whole number, 1 or more; got 0"),
     "hidden": ((8, 0), r"hidden must be a whole number, 1 or more; got 0"),
     "activation": ("slu", r"no activation named 'slu'; the names are .*silu"),
-    "network": ("cnn", r"network must be 'mlp', 'conv' or a pair of modules; got 'cnn'"),
+    "network": (
+        "cnn",
+        r"network must be 'mlp', 'conv', 'shortcut' or a pair of modules; got 'cnn'",
+    ),
     "tied": (True, r"tied=True needs network='mlp'"),
     "encoder": ("gausian", r"no encoder named 'gausian'.*Did you mean 'gaussian'\?"),
     "likelihood": ("poison", r"no likelihood named 'poison'.*Did you mean 'poisson'\?"),

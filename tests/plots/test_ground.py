@@ -70,6 +70,7 @@ FLAT = {
     "manifold": lambda ax: plots.manifold(np.eye(2), np.eye(2), ax),
     "trade_off": lambda ax: plots.trade_off([1, 2], [2, 1], [1, 0], ax),
     "spectrum": lambda ax: plots.spectrum([[2, 1]], ax),
+    "label_efficiency": lambda ax: plots.label_efficiency([10, 20], [[0.5, 0.6], [0.7, 0.8]], ax),
     "energy_profile": lambda ax: plots.energy_profile([0, 1], ax),
     "sensitivity": lambda ax: plots.sensitivity([1, 2], ax),
 }

@@ -52,7 +52,8 @@ def require_rows_target(output: str | None, *, images: bool = False) -> None:
         )
     elif path.is_dir():
         raise InvalidParameterError(f"{output} can't be written: it is a folder.")
-    require_place(path)
+    # an empty folder that is there already is a place for images
+    require_place(path / "0.png" if is_folder(output) and path.is_dir() else path)
 
 
 def require_table_target(output: str | None) -> None:

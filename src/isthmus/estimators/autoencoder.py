@@ -41,8 +41,9 @@ class Autoencoder(Fitted):
         hidden: Widths of the encoder's hidden layers; the decoder has them reversed. ``()`` is a
             linear map on each side: with ``Gaussian(1.0)`` it is PCA.
         activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
-        network: ``"mlp"``, ``"conv"`` (images), or a pair of torch modules: an encoder from
-            (n, d) to (n, k·q) and a decoder from (n, k) to (n, d·q').
+        network: ``"mlp"``, ``"conv"`` (images), ``"shortcut"`` (a linear map beside the MLP on
+            each side), or a pair of torch modules: an encoder from (n, d) to (n, k·q) and a
+            decoder from (n, k) to (n, d·q').
         tied: Whether the decoder uses the encoder's weights, transposed.
         encoder: p(h | x), a name in `isthmus.encoders.ENCODERS` or an object.
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
