@@ -419,3 +419,8 @@ def test_masking_of_hidden_cells_is_for_the_autoencoder(rows, classes):
     network = Autoencoder(**TINY, corruption=Masking(0.3))
     model = PretrainedClassifier(network, reconstruction=0.1, **QUICK).fit(rows, classes)
     assert np.isfinite(model.history_[-1].penalties["reconstruction"])
+
+
+@pytest.mark.parametrize("kind", [PretrainedClassifier, PretrainedRegressor])
+def test_it_says_that_it_learns_from_unlabelled_rows(kind):
+    assert kind().learns_from_unlabelled

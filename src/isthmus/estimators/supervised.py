@@ -31,6 +31,8 @@ class Pretrained(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         history_: One record per epoch of the fine-tuning.
     """
 
+    learns_from_unlabelled = True  # for whoever hands out rows without labels, as `analysis` does
+
     autoencoder: Any
     pretrain: bool
     validation_fraction: float
