@@ -43,7 +43,6 @@ BLOCK = 256
 KINDS = {
     "corruption": isthmus.NeighbourWalk(5, steps=2),
     "encoder": isthmus.NoisySigmoid(8.0, grow=True),
-    "balance": 0.1,
     "hidden": (512,),
     "decoder_hidden": (),
     "rounds": 0,
@@ -196,9 +195,10 @@ def costs_of(record: Record) -> Record:
     return {key: value for key, value in record.items() if not isinstance(value, np.ndarray)}
 
 
-def options_of(given: argparse.Namespace) -> Record:
+def options_of(given: argparse.Namespace, n_bits: int) -> Record:
     """Of SemanticHasher: its defaults for vectors, bits for kinds otherwise."""
-    kinds: Record = {} if given.what == "vectors" else KINDS
+    # few bits must all be used, many need not
+    kinds: Record = {} if given.what == "vectors" else {**KINDS, "balance": 1.6 / n_bits}
     if given.what == "images":
         near = isthmus.NeighbourWalk(5, steps=2, metric="euclidean")
         kinds = {
@@ -214,7 +214,7 @@ def options_of(given: argparse.Namespace) -> Record:
 def rows_of_hasher(
     corpus: Corpus, n_bits: int, seed: int, given: argparse.Namespace
 ) -> Iterator[Record]:
-    hasher, record = learn(corpus, n_bits, seed, options_of(given))
+    hasher, record = learn(corpus, n_bits, seed, options_of(given, n_bits))
     what = {"method": "learned", "seed": seed}
     if given.what == "images":
         asked = hasher.transform(corpus.query_vectors)

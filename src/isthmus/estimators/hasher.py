@@ -65,7 +65,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_bits: k, 8 … 4,096.
         hidden: Hidden widths of the encoder, beside which a linear map runs; ``()`` is that alone.
         decoder_hidden: Hidden widths of the decoder, beside which a linear map runs; None is
-            ``(2048,)``, and ``()`` for documents.
+            ``(2048,)``, of more than 128 bits ``(4096,)``, and ``()`` for documents.
         activation: Of the hidden layers, a name in `isthmus.activations.ACTIVATIONS`.
         likelihood: p(x | h); ``"auto"`` is ``Multinomial()`` for sparse counts,
             ``Multinomial(weighted=True)`` for other sparse rows without negative values (TF-IDF),

@@ -20,7 +20,7 @@ from isthmus.training import Plan
 
 TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
-WIDE = (2048,)
+WIDE, WIDEST, MANY_BITS = (2048,), (4096,), 128
 STEPS, LEAST_BATCH = 32, 32
 
 
@@ -99,7 +99,8 @@ def decoder_for(parts: HasherParts, likelihood: Likelihood) -> HasherParts:
     """The same with the decoder's widths where they were left open: few for documents."""
     if parts.recipe.decoder_hidden is not None:
         return parts
-    up = WIDE if likelihood.traits.factorised else ()
+    wide = WIDEST if parts.recipe.n_components > MANY_BITS else WIDE
+    up = wide if likelihood.traits.factorised else ()
     return replace(parts, recipe=replace(parts.recipe, decoder_hidden=up))
 
 

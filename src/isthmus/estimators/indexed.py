@@ -240,7 +240,7 @@ def hasher_of_texts(n_bits: int, seed: int, verbose: int) -> SemanticHasher:
         decoder_hidden=(),
         encoder=NoisySigmoid(8.0, grow=True),
         corruption=NeighbourWalk(5, steps=2),
-        balance=0.1,
+        balance=1.6 / n_bits,  # few bits must all be used, many need not
         refine="none",
         rounds=0,
         max_epochs=30,
