@@ -131,3 +131,42 @@ def test_only_the_first_columns_are_printed(run, tmp_path):
     assert len(ended.json["schema"]) == 60
     assert "10 columns more" in ended.err
     assert "c59" not in ended.err
+
+
+def test_models_of_every_kind(run, table, tmp_path):
+    from isthmus import (
+        Autoencoder,
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SemanticHasher,
+        StackedAutoencoder,
+        save,
+    )
+
+    inner = Autoencoder(2, hidden=(4,), max_epochs=1, random_state=0)
+    labels = (table[:, 0] > 0).astype(int)
+    made = [
+        SemanticHasher(8, decoder_hidden=(), max_epochs=2, random_state=0).fit(table),
+        StackedAutoencoder(2, hidden=(4,), max_epochs=1, random_state=0).fit(table),
+        PretrainedClassifier(inner, max_epochs=1, random_state=0).fit(table, labels),
+        PretrainedRegressor(inner, max_epochs=1, random_state=0).fit(table, table[:, 0]),
+    ]
+    for estimator in made:
+        save(estimator, tmp_path / "m.safetensors")
+        ended = run("info", tmp_path / "m.safetensors")
+        assert ended.code == 0, ended.err
+        assert ended.json["estimator"] == type(estimator).__name__
+        assert ended.json["columns"] == 5
+        assert ended.json["likelihood"]["kind"] == "Gaussian"
+        assert ended.json["training"]["epochs"] >= 1
+
+
+def test_a_store(run, tmp_path):
+    from isthmus import CodeStore
+
+    with CodeStore(tmp_path / "a.codes", 13, "name") as store:
+        store.upsert([1, 2], np.zeros((2, 2), np.uint8))
+    said = run("info", tmp_path / "a.codes").json
+    assert (said["codes"], said["n_bits"], said["fingerprint"]) == (2, 13, "name")
+    (tmp_path / "b.db").write_bytes(b"SQLite format 3\0 and nothing else")
+    assert run("info", tmp_path / "b.db").code == 2

@@ -1,4 +1,4 @@
-"""The verb ``info``: what a model's file or a file of data holds."""
+"""The verb ``info``: what a model's file, a store of codes or a file of data holds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +13,48 @@ if TYPE_CHECKING:
     from isthmus.data import Schema
 
 MOST_LINES = 50
+SQLITE = b"SQLite format 3"
 LOG_WIDTH = 160
 
 
 def info(path: options.AnyFile, key: options.Key = None, quiet: options.Quiet = False) -> None:
-    """Describe a model or data.
+    """Describe a model, a store of codes or data.
 
     Of a model: its format, parts, sizes and training. Of data: rows, columns, type, range,
     constant columns, missing values, and the likelihood that `fit` would choose. A table with
     names is also printed column by column on standard error: kind, likelihood and why. Large
     files, folders and patterns are read once, block by block.
     """
+    if _is_store(path):
+        show(_describe_store(path))
+        return
     if path.suffix.lower() != ".safetensors":
         show(_describe(path, key, quiet))
         return
     if key is not None:
         raise typer.BadParameter(f"--key is for an .npz file, and {path} is a model's.")
     show(describe_model(path))
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a file is SQLite's, whatever its name."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+def _describe_store(path: Path) -> dict[str, Any]:
+    from isthmus import CodeStore
+
+    with CodeStore(path) as store:
+        return {
+            "store": str(path),
+            "bytes": path.stat().st_size,
+            "codes": len(store),
+            "n_bits": store.n_bits,
+            "fingerprint": store.fingerprint,
+        }
 
 
 def describe_model(path: Path) -> dict[str, Any]:
@@ -45,14 +70,15 @@ def describe_model(path: Path) -> dict[str, Any]:
 
     card, tensors = read_model(path)
     try:
-        params, fitted = card["params"], card["fitted"]
+        rows = card.get("autoencoder", card)  # a classifier has one inside
+        params, fitted = card["params"], rows["fitted"]
         return {
             "model": str(path),
             "bytes": path.stat().st_size,
             "format": card["format"],
             "isthmus": card["isthmus"],
             "estimator": card["estimator"],
-            "likelihood": card["likelihood"],
+            "likelihood": rows["likelihood"],
             "columns": fitted["n_features_in"],
             "row_shape": fitted["row_shape"],
             "names": fitted["feature_names_in"],
