@@ -133,7 +133,7 @@ def test_only_the_first_columns_are_printed(run, tmp_path):
     assert "c59" not in ended.err
 
 
-def test_models_of_every_kind(run, table, tmp_path):
+def test_models_of_every_kind(run, files, table, tmp_path):
     from isthmus import (
         Autoencoder,
         PretrainedClassifier,
@@ -159,6 +159,13 @@ def test_models_of_every_kind(run, table, tmp_path):
         assert ended.json["columns"] == 5
         assert ended.json["likelihood"]["kind"] == "Gaussian"
         assert ended.json["training"]["epochs"] >= 1
+        if not isinstance(estimator, StackedAutoencoder):
+            for verb in ("transform", "inverse", "score", "impute"):
+                output = () if verb == "score" else ("-o", tmp_path / "out.npy")
+                refused = run(verb, tmp_path / "m.safetensors", files / "table.npy", *output)
+                assert refused.code == 2
+                assert f"which isthmus {verb} can't use" in refused.line
+            assert run("sample", tmp_path / "m.safetensors").code == 2
 
 
 def test_a_store(run, tmp_path):

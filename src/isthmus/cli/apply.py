@@ -23,12 +23,12 @@ def transform(
     From large files, folders and patterns to a .parquet or .csv file it goes block by block, so
     that neither need fit in memory.
     """
-    from isthmus import load
+    from isthmus.cli.models import load_for
     from isthmus.cli.targets import deliver, flows, require_few, require_rows_target
     from isthmus.data import count_rows, open_data
 
     require_rows_target(output)
-    estimator = load(model)
+    estimator = load_for("transform", model)
     rows = open_data(data, key)
     require_few(count_rows(rows), output)
     names = list(estimator.get_feature_names_out())
@@ -56,7 +56,7 @@ def inverse(
     Each row is the expected one for its code, in the units of the data. From large files, folders
     and patterns to a .parquet or .csv file it goes block by block.
     """
-    from isthmus import load
+    from isthmus.cli.models import load_for
     from isthmus.cli.targets import (
         deliver,
         flows,
@@ -67,7 +67,7 @@ def inverse(
     from isthmus.data import count_rows, open_data
 
     require_rows_target(output, images=True)
-    estimator = load(model)
+    estimator = load_for("inverse", model)
     require_images(estimator.row_shape_, output)
     given = open_data(codes, key)
     require_few(count_rows(given), output)
@@ -95,12 +95,12 @@ def sample(
     Codes are drawn from their prior, or where they have none (--encoder deterministic,
     noisy_sigmoid) from a Gaussian mixture fitted to codes of the training.
     """
-    from isthmus import load
+    from isthmus.cli.models import load_for
     from isthmus.cli.targets import deliver, require_few, require_images, require_rows_target
 
     require_rows_target(output, images=True)
     require_few(n_samples, output)
-    estimator = load(model)
+    estimator = load_for("sample", model)
     require_images(estimator.row_shape_, output)
     rows = estimator.sample(n_samples, mean=mean, random_state=random_state)
     deliver(rows, output, feature_names(estimator))

@@ -23,15 +23,15 @@ def impute(
     --corruption masking:0.25:true:hidden. From large files, folders and patterns to a .parquet or
     .csv file it goes block by block.
     """
-    from isthmus import load
     from isthmus._random import draw_seed
+    from isthmus.cli.models import load_for
     from isthmus.cli.targets import require_rows_target, write_rows
     from isthmus.data import count_rows, is_source, open_data
     from isthmus.estimators.outflow import count_holes, numbered, write_filled
     from isthmus.estimators.resolve import whole
 
     require_rows_target(output)
-    estimator = load(model)
+    estimator = load_for("impute", model)
     if n_draws is not None:
         whole("n_draws", n_draws, 1)
     rows = open_data(data, key)

@@ -40,14 +40,14 @@ def score(
     --flag, the p-value of each row among rows that `fit` held out, whether it is flagged, and
     the three columns that explain it, followed with --by-feature by each feature's part.
     """
-    from isthmus import load
+    from isthmus.cli.models import load_for
     from isthmus.cli.scores import Oddest, Scores
     from isthmus.cli.targets import require_rows_target
     from isthmus.data import count_rows, open_data
 
     require_rows_target(output)
     _require_table(output, flag)
-    estimator = load(model)
+    estimator = load_for("score", model)
     judge = None if flag is None else _judge(estimator, flag, by_feature)
     rows = open_data(data, key)
     scores, oddest = Scores(), Oddest()
