@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 import isthmus
+from isthmus.cli.app import EXAMPLES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -39,7 +40,7 @@ PAGES = ["docs/analysis.md", "docs/report.md", "docs/scale.md"] + [
         "map",
     )
 ]
-VERBS = ("fit", "transform", "inverse", "score", "impute", "sample", "report", "info", "demo")
+VERBS = [verb.__name__ for verb in EXAMPLES]
 
 
 def same(told: str, came: str) -> bool:

@@ -31,7 +31,7 @@ def test_every_stretch_holds_each_class_by_its_share(seed):
 class Recorder(ClassifierMixin, BaseEstimator):
     """Notes what it is given."""
 
-    seen: list = []  # noqa: RUF012
+    seen: list = []  # noqa: RUF012  # clones share it
 
     def __init__(self, random_state=None, learns_from_unlabelled=False):
         self.random_state = random_state

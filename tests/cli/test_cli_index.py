@@ -12,7 +12,7 @@ TOPICS = {
     "kitchen": "pan oven butter flour salt pepper knife recipe",
     "space": "rocket orbit moon shuttle planet engine launch star",
 }
-FEW = ("--bits", 16, "--max-epochs", 2, "--refine", "none", "--seed", 0)
+FEW = ("--bits", 16, "--max-epochs", 2, "--seed", 0)
 
 AGAIN = ("--text", "body", "--id", "doc", "--add", "--quiet")
 
@@ -121,7 +121,7 @@ def test_rows_are_added_with_the_same_hasher(run, indexed, corpus, tmp_path):
 def test_vectors_are_found_by_what_their_codes_decode_to(run, corpus, tmp_path, given):
     data, *options = given
     store = tmp_path / "v.store"
-    ended = run("index", corpus / data, *options, "-o", store, *FEW)
+    ended = run("index", corpus / data, *options, "-o", store, *FEW, "--refine", "none")
     assert ended.code == 0, ended.err
     record = json.loads(ended.out)
     assert (record["rows"], record["stored"], record["left_out"]) == (120, 120, 0)
@@ -131,6 +131,11 @@ def test_vectors_are_found_by_what_their_codes_decode_to(run, corpus, tmp_path, 
     (found,) = json.loads(ended.out)["found"]
     assert sum(each["id"] % 3 == 1 for each in found) >= 9
     assert run("search", store, "words").code == 2
+    # without ids of their own rows are counted on, and replace nothing
+    ended = run("index", corpus / data, *options, "-o", store, "--add", "--quiet")
+    assert json.loads(ended.out)["stored"] == 240
+    with CodeStore(store) as opened:
+        assert sorted(opened.codes()[0]) == list(range(240))
 
 
 def test_refusals(run, indexed, corpus, tmp_path):
@@ -148,6 +153,15 @@ def test_refusals(run, indexed, corpus, tmp_path):
     assert "--files" in refused("index", texts, "--text", "body", "-o", "milvus://localhost:1/x")
     assert "one query" in refused("search", indexed)
     assert "k must be" in refused("search", indexed, "boat", "-k", 0)
+    assert "--metric with --text" in refused(
+        "index", texts, "--text", "body", "-o", tmp_path / "a.store", "--metric", "euclidean"
+    )
+    assert "--bits with --add" in refused(
+        "index", texts, "--text", "body", "-o", indexed, "--add", "--bits", 16
+    )
+    assert "8 to 4096" in refused(
+        "index", texts, "--text", "body", "-o", tmp_path / "a.store", "--bits", 0
+    )
     assert "is no filter" in refused("search", indexed, "boat", "--where", "year")
     assert not (tmp_path / "a.store").exists()
     indexed.with_name("alone.store").write_bytes(indexed.read_bytes())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from isthmus.cli import options
+from isthmus.cli import store_options
 from isthmus.cli.show import show
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ MOST_SHOWN = 20
 
 
 def dedupe(
-    store: options.StoreFile,
-    radius: options.Radius = 0,
-    output: options.NewClusters = None,
-    pairs: options.NewPairs = None,
-    remove: options.Remove = False,
+    store: store_options.StoreFile,
+    radius: store_options.Radius = 0,
+    output: store_options.NewClusters = None,
+    pairs: store_options.NewPairs = None,
+    remove: store_options.Remove = False,
 ) -> None:
     """Find near-duplicates: codes within a radius of each other, and what they connect.
 

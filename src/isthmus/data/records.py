@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Reading:
         path: A file, a folder of Parquet files or a pattern, as in `isthmus.data.open_data`.
         text: The column of texts; None for vectors.
         vectors: The column of lists of numbers; None for texts, and for an array of vectors.
-        id: The column of ids; None counts the rows from 0.
+        id: The column of ids; None counts the rows.
         key: Which array of an NPZ file.
     """
 
@@ -65,26 +66,32 @@ class Reading:
                 "Give a column of texts or one of vectors, not both: a row has one content."
             )
 
-    def blocks(self) -> Iterator[Records]:
+    @cached_property
+    def _data(self) -> Any:
+        return open_data(self.path, self.key)
+
+    def blocks(self, first: int = 0) -> Iterator[Records]:
         """All rows in order, some thousands at a time.
+
+        Args:
+            first: What counted ids begin with.
 
         Raises:
             InvalidDataError: A column that isn't there or holds something else.
             IsthmusError: As in `isthmus.data.open_data`.
         """
-        data = open_data(self.path, self.key)
-        first = 0
+        data, row = self._data, 0
         for piece in all_pieces(data) if is_source(data) else [data]:
             for start in range(0, piece.shape[0], BLOCK_ROWS):
-                block = self._records(_rows(piece, start), first)
-                first += len(block)
+                block = self._records(_rows(piece, start), row, first + row)
+                row += len(block)
                 yield block
 
     def count(self) -> int | None:
         """The number of rows; None where only a pass will tell."""
-        return count_rows(open_data(self.path, self.key))
+        return count_rows(self._data)
 
-    def _records(self, rows: Any, first: int) -> Records:
+    def _records(self, rows: Any, row: int, first: int) -> Records:
         if not hasattr(rows, "schema"):
             return self._of_array(np.asarray(rows), first)
         name = self.text if self.vectors is None else self.vectors
@@ -101,8 +108,8 @@ class Reading:
         ids = range(first, first + len(content))
         return Records(
             list(ids) if self.id is None else self._column(rows, self.id).to_pylist(),
-            read(content, name, first),
-            [dict(zip(others, row, strict=True)) for row in cells],
+            read(content, name, row),
+            [dict(zip(others, each, strict=True)) for each in cells],
         )
 
     def _of_array(self, rows: NDArray[Any], first: int) -> Records:
@@ -139,12 +146,13 @@ def sample(blocks: Iterable[Records], size: int, seed: int) -> Content:
     kept: list[Any] = []
     seen = 0
     for block in blocks:
-        for content in block.content:
-            seen += 1
-            if len(kept) < size:
-                kept.append(content)
-            elif (place := int(rng.integers(seen))) < size:
-                kept[place] = content
+        n_free = max(0, size - seen)
+        kept.extend(block.content[:n_free])
+        places = rng.integers(np.arange(seen, seen + len(block)) + 1)
+        for row in np.flatnonzero(places < size):
+            if row >= n_free:
+                kept[places[row]] = block.content[row]
+        seen += len(block)
     return kept if not kept or isinstance(kept[0], str) else np.stack(kept)
 
 

@@ -101,14 +101,14 @@ class Index:
         if isinstance(content, list):
             words = Words.fit(content, draw_seed(hasher.random_state))
             weights = words(content)
-            rows = words.topics(
-                weights[np.diff(weights.indptr) > 0]
-            )  # an empty one teaches nothing
+            # an empty text teaches nothing
+            rows = words.topics(weights[np.diff(weights.indptr) > 0])
         hasher.fit(rows)
+        # first what is most likely to be refused
+        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
         save(hasher, beside + HASHER)
         if words is not None:
             words.save(beside + WORDS, text or "")
-        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
         return cls(store, hasher, words, text)
 
     @classmethod
@@ -142,6 +142,12 @@ class Index:
         return cls(store, hasher, words, text)
 
     # ---- writing and asking -----------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """The first number above all ids that are numbers."""
+        return 1 + max(
+            (name for name in self.store.codes()[0] if isinstance(name, int)), default=-1
+        )
 
     def add(self, records: Records) -> int:
         """Encode some records and write them, new or in place of those of the same ids.
@@ -229,7 +235,7 @@ class Index:
         return np.asarray((self.words(texts) @ row.T).todense()).ravel()
 
 
-def hasher_of_texts(n_bits: int, seed: int, verbose: int) -> SemanticHasher:
+def hasher_of_texts(n_bits: int) -> SemanticHasher:
     """A hasher of topics whose codes are alike where texts are of a kind.
 
     Its options were chosen on held-out posts of 20 Newsgroups, see docs/autoencoders/hashing.md.
@@ -245,8 +251,6 @@ def hasher_of_texts(n_bits: int, seed: int, verbose: int) -> SemanticHasher:
         rounds=0,
         max_epochs=30,
         batch_size=1024,
-        random_state=seed,
-        verbose=verbose,
     )
 
 
