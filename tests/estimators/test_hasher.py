@@ -381,3 +381,10 @@ def test_a_file_that_lies_is_refused(hasher, tmp_path, monkeypatch):
         save(hasher, tmp_path / "hasher.safetensors")
         with pytest.raises(FileFormatError, match="does not fit its numbers"):
             load(tmp_path / "hasher.safetensors")
+
+
+def test_records_are_counted_through_both_parts():
+    hasher = SemanticHasher(8, **QUICK).fit(ROWS)
+    assert [epoch.number for epoch in hasher.history_] == list(range(1, hasher.n_iter_ + 1))
+    assert "bits" in hasher.history_[-1].penalties
+    assert "bits" not in hasher.history_[0].penalties

@@ -98,6 +98,7 @@ def with_codes(
     rounds: Rounds,
     generator: torch.Generator,
     tick: Callable[[int], None] = lambda n: None,
+    done: int = 0,
 ) -> Iterator[Epoch]:
     """Alternate between flipping bits and learning from them.
 
@@ -108,6 +109,7 @@ def with_codes(
         rounds: How often.
         generator: Source of the order of the rows, on the model's device.
         tick: Called after each step with the number of its rows.
+        done: Passes over the rows before these; records are counted on.
 
     Yields:
         One record per pass over the rows.
@@ -120,12 +122,12 @@ def with_codes(
         schedule = WarmUpAndCosine.over(n_steps)
         stepper = Stepper(model, plan.optimizer, plan.learning_rate, schedule)
         for passed in range(rounds.epochs):
-            began = time.perf_counter()
+            began, skipped = time.perf_counter(), stepper.n_skipped
             with model.computing_in_half_precision(half), on_one_thread(wanted=small):
                 nll, cross = _one_pass(model, rows, codes, plan, stepper, generator, tick)
             seconds = time.perf_counter() - began
             yield Epoch(
-                number=number * rounds.epochs + passed + 1,
+                number=done + number * rounds.epochs + passed + 1,
                 nll=nll,
                 kl=0.0,
                 penalties={"bits": cross},
@@ -133,7 +135,7 @@ def with_codes(
                 seconds=seconds,
                 rows_per_second=len(rows) / seconds,
                 learning_rate=stepper.rate * plan.learning_rate,
-                skipped_steps=0,
+                skipped_steps=stepper.n_skipped - skipped,
                 best=True,
             )
         if number < rounds.number:

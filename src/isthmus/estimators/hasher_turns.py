@@ -37,7 +37,8 @@ def learn_bits(hasher: Any, rows: RowsInMemory, seed: int) -> None:
         by_gradient = train(model, objective, rows, warm_up, generator, None, shown.tick)
         ended = follow(by_gradient, hasher.history_, shown.show)
         if ended and rounds.number:
-            by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick)
+            done = len(hasher.history_)
+            by_turns = with_codes(model, rows, plan, rounds, generator, shown.tick, done)
             ended = follow(by_turns, hasher.history_, shown.show)
     chosen = rows.batch(torch.arange(min(len(rows), REPORT_ROWS), device=model.device))
     with torch.no_grad():
