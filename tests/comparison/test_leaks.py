@@ -74,7 +74,7 @@ def test_a_copy_with_errors_tells_as_many_rows_as_it_has_right(classes, rng):
 
 
 def test_names_order_and_holes_make_no_difference(classes, rng):
-    copy = flipped(classes, 0.004, rng)
+    copy = flipped(classes, 0.007, rng)
     columns = {
         "renamed": np.array([7, 2, 5])[copy],
         "cut points": copy + rng.uniform(0, 0.9, N),

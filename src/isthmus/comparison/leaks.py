@@ -12,13 +12,15 @@ Each half of the rows is told by a tree that learned from the other half (cross-
 1974), and a leaf holds five rows, so that one wrong label is outvoted.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 Array = NDArray[np.float64]
-Labels = NDArray[np.generic]
+Labels = NDArray[Any]
 LEAST_TO_LEAK, LEAST_TO_TELL = 20, 100
 NEARLY, SAVED = 0.99, 0.9
 LEAF = 5
@@ -83,7 +85,7 @@ def nearly_tell(columns: Array, values: Labels, numeric: bool, seed: int = 0) ->
     n = len(values)
     if n < LEAST_TO_TELL:
         return {}
-    truth = rankdata(values) if numeric else np.unique(values, return_inverse=True)[1]
+    truth: Labels = rankdata(values) if numeric else np.unique(values, return_inverse=True)[1]
     order = np.random.default_rng(seed).permutation(n)
     some = order[: max(SAMPLE, 0 if numeric else SAMPLE_PER_CLASS * (int(truth.max()) + 1))]
     least = NEARLY if numeric else max(NEARLY, 1 - (1 - SAVED) * (1 - _most_frequent(truth)))
@@ -97,7 +99,7 @@ def nearly_tell(columns: Array, values: Labels, numeric: bool, seed: int = 0) ->
     return found
 
 
-def _most_frequent(classes: NDArray[np.intp]) -> float:
+def _most_frequent(classes: Labels) -> float:
     return float(np.bincount(classes).max() / len(classes))
 
 
