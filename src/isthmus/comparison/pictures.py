@@ -145,8 +145,8 @@ def maps(found: Sequence[Map], labels: Array | None, measure: str) -> Html:
     )
     if labels is not None:
         words += (
-            " A dot's colour is its label, which neither map was told. The figure above a map is what "
-            f"the 10 nearest training rows on it tell of the label ({measure})."
+            " A dot's colour is its label, which neither map was told. The figure above a map is "
+            f"what the 10 nearest training rows on it tell of the label ({measure})."
         )
     return pages.figure(panels, "Two numbers for each row.", words, least="17rem", most="27rem")
 
