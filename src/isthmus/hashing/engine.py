@@ -43,6 +43,8 @@ class Opening(NamedTuple):
     n_bits: int | None
     fingerprint: str | None
     durability: str
+    index_name: str = "scan"
+    probes: int | None = None
 
 
 class Engine(ABC):
@@ -120,6 +122,19 @@ def check_durability(shown: str, opening: Opening) -> None:
         raise InvalidParameterError(
             f"{shown} decides itself what outlives a loss of power; durability="
             f"{opening.durability!r} is for a store that is a file. Leave it out."
+        )
+
+
+def check_scanned(shown: str, opening: Opening) -> None:
+    """A server compares with each code.
+
+    Raises:
+        InvalidParameterError: Something else is wanted of it.
+    """
+    if opening.index_name != "scan":
+        raise InvalidParameterError(
+            f"{shown} compares a query with all of its codes; index={opening.index_name!r} is "
+            "for a store that is a file. Leave it out."
         )
 
 
