@@ -48,13 +48,14 @@ def recall(truth, found):
 # ---- cells ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n", [61, 256, 1025])
 @pytest.mark.parametrize("n_bits", [8, 64, 100, 200])
-def test_a_majority_has_the_least_sum_of_distances(n_bits):
-    codes = pack(some_bits(61, n_bits))
+def test_a_majority_has_the_least_sum_of_distances(n_bits, n):
+    codes = pack(some_bits(n, n_bits))
     (centre,) = majorities(as_words(codes), 1, np.random.default_rng(0))
     least = hamming(codes, codes).sum(axis=1).min()
     bits = np.unpackbits(codes, axis=1, count=n_bits)
-    truth = pack(2 * bits.sum(axis=0, keepdims=True) > 61)
+    truth = pack(2 * bits.sum(axis=0, keepdims=True) > n)
     assert (centre == as_words(truth)[0]).all()
     assert hamming(truth, codes).sum() <= least
 

@@ -96,11 +96,15 @@ def _averaged(words: Words, cells: Numbers) -> Words:
     counts = np.bincount(cells)
     counts = counts[counts > 0]
     starts = np.cumsum(counts) - counts
+    # 8 bits are added at once as the bytes of a word, which hold 255 rows
+    runs = np.unique(np.concatenate([starts, np.arange(0, len(words), 255)]))
+    firsts = np.searchsorted(runs, starts)
     centres = np.zeros((len(counts), words.shape[1]), np.uint64)
     for j in range(words.shape[1]):
         column = np.ascontiguousarray(words[order, j]).view(np.uint8).reshape(-1, WORD)
-        bits = np.unpackbits(column, axis=1)
-        ones = np.add.reduceat(bits, starts, axis=0, dtype=np.int32)
+        bits = np.unpackbits(column, axis=1).view(np.uint64)
+        part = np.add.reduceat(bits, runs, axis=0).view(np.uint8)
+        ones = np.add.reduceat(part, firsts, axis=0, dtype=np.int32)
         centres[:, j] = np.packbits(2 * ones > counts[:, None], axis=1).view(np.uint64)[:, 0]
     return centres
 
@@ -113,29 +117,40 @@ def nearest_keys(words: Words, centres: Words, first: int = 0) -> Keys:
         centres: Centres (c, w).
         first: The number of the first one.
     """
-    return np.concatenate([one for one, _ in _two_least(words, centres, first)])
+    found = []
+    for block in _blocks(words):
+        least = np.full(len(block), FAR, np.uint32)
+        for key in _keys(block, centres, first):
+            np.minimum(least, key, out=least)
+        found.append(least)
+    return np.concatenate(found)
 
 
 def two_nearest(words: Words, centres: Words) -> tuple[Numbers, ...]:
     """The numbers of the two centres that are nearest to each code; of the only one, if it is."""
-    found = [np.concatenate(each) for each in zip(*_two_least(words, centres, 0), strict=True)]
-    return tuple(map(_numbers, found[: len(centres)]))
-
-
-def _two_least(words: Words, centres: Words, first: int) -> Iterator[tuple[Keys, Keys]]:
-    """The two least keys of each code, block by block."""
-    for start in range(0, max(1, len(words)), BLOCK):
-        # one word of all codes after another, as they are compared
-        block = np.asfortranarray(words[start : start + BLOCK])
-        one = np.full(len(block), FAR, np.uint32)
-        two = one.copy()
-        for number, centre in enumerate(centres, first):
-            key = hamming(block, centre).astype(np.uint32)
-            key <<= SHIFT
-            key |= number
+    found = []
+    for block in _blocks(words):
+        one, two = np.full((2, len(block)), FAR, np.uint32)
+        for key in _keys(block, centres, 0):
             np.minimum(two, np.maximum(one, key), out=two)
             np.minimum(one, key, out=one)
-        yield one, two
+        found.append((_numbers(one), _numbers(two))[: len(centres)])
+    return tuple(map(np.concatenate, zip(*found, strict=True)))
+
+
+def _blocks(words: Words) -> Iterator[Words]:
+    """One word of all codes of a block after another, as they are compared."""
+    for start in range(0, max(1, len(words)), BLOCK):
+        yield np.asfortranarray(words[start : start + BLOCK])
+
+
+def _keys(block: Words, centres: Words, first: int) -> Iterator[Keys]:
+    """The keys of all codes for each centre."""
+    for number, centre in enumerate(centres, first):
+        key = hamming(block, centre).astype(np.uint32)
+        key <<= SHIFT
+        key |= number
+        yield key
 
 
 def _numbers(keys: Keys) -> Numbers:
