@@ -6,9 +6,9 @@
 
 Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
 are as uneven as those of data; with ``--ivf`` also those of noisy Gaussians of rank 32, which have
-no clusters, or packed codes from a file, its last rows as queries. Times are processor time of this
-process: run it with ``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where it is
-installed and without.
+no clusters, or packed codes from a file, its last rows as queries. Times are processor time of
+this process: run it with ``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where
+it is installed and without.
 """
 
 import argparse

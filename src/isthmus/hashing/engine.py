@@ -146,9 +146,13 @@ def bits_only(shown: str) -> InvalidParameterError:
     )
 
 
-def needs_n_bits(shown: str) -> InvalidParameterError:
+class NoStoreError(InvalidParameterError):
+    """There is no store yet, and nobody says how long its codes would be."""
+
+
+def needs_n_bits(shown: str) -> NoStoreError:
     """The refusal of a new store of which nobody says how long its codes are."""
-    return InvalidParameterError(f"{shown} is a new store; it needs n_bits.")
+    return NoStoreError(f"{shown} is a new store; it needs n_bits.")
 
 
 def loaded(package: str, extra: str, shown: str) -> Any:
