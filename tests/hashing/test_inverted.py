@@ -6,7 +6,7 @@ from stores import FILTERS, Truth, some_bits, some_payloads
 
 from isthmus import CodeStore, InvalidParameterError
 from isthmus.hashing import inverted, pack
-from isthmus.hashing.cells import learn, majorities, two_nearest
+from isthmus.hashing.cells import Cells, learn, majorities, two_nearest
 from isthmus.hashing.codes import as_words
 from isthmus.hashing.index import Bits, Scan, Weights
 from isthmus.hashing.inverted import Inverted, milestone
@@ -70,6 +70,18 @@ def test_the_two_nearest_centres_are_brute_force(n):
         assert (each == order[:, i]).all()
 
 
+def test_a_code_is_in_the_nearest_cell_of_its_two_nearest_groups():
+    rng = np.random.default_rng(0)
+    codes, groups, centres = (pack(rng.random((n, 72)) < 0.5) for n in (500, 6, 40))
+    starts = [0, 3, 4, 15, 16, 30, 40]
+    near = np.argsort(hamming(codes, groups), axis=1, kind="stable")[:, :2]
+    group = np.repeat(np.arange(6), np.diff(starts))
+    apart = hamming(codes, centres).astype(float)
+    apart[(group != near[:, :1]) & (group != near[:, 1:])] = np.inf
+    cells = Cells(as_words(groups), as_words(centres), starts)
+    assert (cells.of(as_words(codes)) == apart.argmin(axis=1)).all()
+
+
 def test_cells_follow_clusters():
     rng = np.random.default_rng(0)
     centres = rng.random((30, 128)) < 0.5
@@ -89,6 +101,10 @@ def test_cells_of_few_different_codes():
     words = as_words(pack(np.repeat(some_bits(3, 64), 500, axis=0)))
     cells = learn(words, 50)
     assert len(cells) == len(np.unique(words))
+    crowd = np.concatenate(
+        [np.repeat(words[:1], 9000, axis=0), as_words(pack(some_bits(900, 64)))]
+    )
+    assert len(learn(crowd, 50)) > 30
     assert len(learn(words[:1], 1)) == 1
     assert (learn(words[:1], 1).of(words[:1]) == 0).all()
 
@@ -154,6 +170,64 @@ def test_cells_are_added_until_they_hold_enough(small, monkeypatch):
     for rows in (None, fitting):
         ((_, near),) = Inverted(1).nearest(words, query, 30, rows)
         ((_, truth),) = Scan().nearest(words, query, 30, rows)
+        assert (near == truth).all()
+
+
+def test_newer_codes_are_found_before_they_are_in_the_lists(small, monkeypatch):
+    monkeypatch.setattr(inverted, "GROWTH", 10.0)
+    words, queries = as_words(structured(1020)), Bits(structured(5, seed=1))
+    index, there = Inverted(ALL), np.arange(1000)
+
+    def agrees():
+        now = words[there]
+        for rows in (None, np.arange(0, len(now), 2)):
+            for k in (10, len(now)):
+                truth = Scan().nearest(now, queries, k, rows)
+                found = index.nearest(now, queries, k, rows)
+                for (least, nearest), (distances, near) in zip(truth, found, strict=True):
+                    assert (near == nearest).all()
+                    assert (distances == least).all()
+        file = index._file
+        assert (file._sizes == np.bincount(file._of, minlength=len(file.centres))).all()
+        assert file._sizes.sum() == len(now)
+        return len(file._rows)
+
+    assert agrees() == 1000
+    there = np.arange(1010)
+    assert agrees() == 1000
+    kept = np.ones(1010, bool)
+    kept[[0, 500, 1003]] = False
+    index.keep(kept)
+    there = there[kept]
+    assert agrees() == 998
+    there = np.append(there, np.arange(1010, 1020))
+    assert agrees() == 998
+    there = np.concatenate([there, np.arange(20)])
+    assert agrees() == 1037
+
+
+@pytest.mark.parametrize("step", ["keep", "follow"])
+def test_a_file_that_is_half_changed_is_never_asked(step, small, monkeypatch):
+    """Ctrl-C may come at any moment."""
+    words, query = as_words(structured(600)), Bits(structured(1, seed=1))
+    index = Inverted(ALL)
+    list(index.nearest(words[:500], query, 5, None))
+
+    def stopped(file, _):
+        file._of = file._of[:7]
+        raise KeyboardInterrupt
+
+    call = {
+        "keep": lambda: index.keep(np.arange(500) > 0),
+        "follow": lambda: list(index.nearest(words, query, 5, None)),
+    }[step]
+    with monkeypatch.context() as patch:
+        patch.setattr(inverted.InvertedFile, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    for now in (words[1:500], words):
+        ((_, near),) = index.nearest(now, query, 5, None)
+        ((_, truth),) = Scan().nearest(now, query, 5, None)
         assert (near == truth).all()
 
 

@@ -27,7 +27,7 @@ PER_CELL = 64  # rows of the sample
 BLOCK = 1 << 14  # rows: what is made of them stays in the second cache
 AT_ONCE = 1 << 21  # rows that are shared among the groups at once
 SHIFT = 16  # a key is a distance, and below it the number of a centre: so the least is both
-MOST = 1 << SHIFT
+MOST = 1 << (SHIFT - 1)  # cells that are asked for: rounding makes a few more
 FAR = np.uint32((1 << 32) - 1)
 
 
@@ -68,7 +68,7 @@ def learn(words: Words, n_cells: int) -> Cells:
 
     Args:
         words: Codes.
-        n_cells: About how many, 1 … 65,536; fewer where few codes differ.
+        n_cells: About how many, 1 … `MOST`; fewer where few codes differ.
     """
     rng = np.random.default_rng(0)
     sample = _distinct(_some(words, PER_CELL * n_cells, rng))

@@ -67,13 +67,10 @@ class Inverted(Index):
         if (len(words) if fitting is None else len(fitting)) <= FEW:
             yield from self._scan.nearest(words, queries, k, fitting)
             return
-        if self._file is None or self._file.is_worn(len(words)):
-            self._file = None  # two at once would be much memory
-            self._file = InvertedFile(words)
-        self._file.follow(words)
-        view = self._file.all(words) if fitting is None else self._file.some(words, fitting)
+        file = self._followed(words)
+        view = file.all(words) if fitting is None else file.some(words, fitting)
         for measure in queries.measures():
-            cells = self._probed(measure(self._file.centres), view.sizes, k)
+            cells = self._probed(measure(file.centres), view.sizes, k)
             best = Nearest(k)
             for codes, rows in view.parts(cells):
                 best.see(measure(codes), rows)
@@ -81,8 +78,25 @@ class Inverted(Index):
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """The file is left without what was removed."""
-        if self._file is not None:
-            self._file.keep(kept)
+        file = self._taken()
+        if file is not None:
+            file.keep(kept)
+        self._file = file
+
+    def _taken(self) -> "InvertedFile | None":
+        """The file, of which nothing remains here: so one that is half changed is never asked."""
+        file, self._file = self._file, None
+        return file
+
+    def _followed(self, words: Words) -> "InvertedFile":
+        """The file of all codes, made or learned anew when that is due."""
+        file = self._taken()
+        if file is None or file.is_worn(len(words)):
+            file = None  # two at once would be much memory
+            file = InvertedFile(words)
+        file.follow(words)
+        self._file = file
+        return file
 
     def _probed(self, distances: NDArray[Any], sizes: Rows, k: int) -> Rows:
         """The nearest cells: as many as are probed, or as hold enough codes."""

@@ -21,7 +21,7 @@ class Packed:
 
     Args:
         n_bits: How many bits each code has.
-        on_gaps: Told of every row (n,), when gaps are closed, whether it stays.
+        on_gaps: Told of every row (n,), before gaps are closed, whether it stays.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Packed:
         gone = np.searchsorted(self._slots[: self._n], np.concatenate(self._removed))
         kept = np.ones(self._n, dtype=bool)
         kept[gone] = False
+        self._on_gaps(kept)
         n = int(kept.sum())
         self._words[:n] = self._words[: self._n][kept]
         self._slots[:n] = self._slots[: self._n][kept]
         self._n, self._removed = n, []
-        self._on_gaps(kept)
