@@ -24,6 +24,7 @@ def small(monkeypatch):
     """Cells for stores of any size."""
     monkeypatch.setattr(inverted, "FEW", 20)
     monkeypatch.setattr(inverted, "ENOUGH", 1)
+    monkeypatch.setattr(inverted, "PART_OF", 0)
 
 
 def structured(n, n_bits=128, seed=0):
@@ -171,6 +172,30 @@ def test_cells_are_added_until_they_hold_enough(small, monkeypatch):
         ((_, near),) = Inverted(1).nearest(words, query, 30, rows)
         ((_, truth),) = Scan().nearest(words, query, 30, rows)
         assert (near == truth).all()
+
+
+def test_filters_lose_no_more_neighbours_than_other_searches(small):
+    words, queries = as_words(structured(8000)), Bits(structured(100, seed=1))
+
+    def found(rows):
+        truth = map(Near, Scan().nearest(words, queries, 10, rows))
+        return recall([*truth], [*map(Near, Inverted(8).nearest(words, queries, 10, rows))])
+
+    some = np.flatnonzero(np.random.default_rng(0).random(8000) < 0.1)
+    assert 0.5 < found(None) < 0.9
+    assert found(some) > found(None) - 0.02
+
+
+def test_all_are_compared_where_cells_would_be_half(small, monkeypatch):
+    monkeypatch.setattr(inverted, "PART_OF", 2)
+    monkeypatch.setattr(inverted, "ENOUGH", 10)
+    words, query = as_words(structured(2000)), Bits(structured(1, seed=1))
+    for k, rows in ((100, None), (40, np.arange(800))):
+        index = Inverted(1)
+        list(index.nearest(words, query, k, rows))
+        assert index._file is None
+        list(index.nearest(words, query, k - 1, rows))
+        assert index._file is not None
 
 
 def test_newer_codes_are_found_before_they_are_in_the_lists(small, monkeypatch):

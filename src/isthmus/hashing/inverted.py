@@ -5,8 +5,9 @@ search compares the query with all centres, and then with the codes of the `prob
 What it looks at it orders exactly, the lowest row first among equals; what lies in other cells it
 misses.
 
-The more neighbours are wanted, the more cells they lie in; and so it is when only few codes fit a
-filter. So cells are added until they hold 100 codes that fit for each one that is wanted.
+The more neighbours are wanted, the more cells they lie in. So cells are added until they hold 300
+codes for each one that is wanted; where that would be half of all, all are compared. Neighbours of
+which only a share s fits a filter are farther away: then `probes` / √s cells are looked at.
 
 Cells are learned from the first codes, up to one of a fixed series of numbers, and anew when the
 next of these is reached or half of the codes they were learned from are gone. So a store that only
@@ -27,7 +28,8 @@ from isthmus.hashing.scan import BLOCK, Rows
 PROBES = 64
 FEW = 1 << 18  # codes: so many are compared about as fast as they are looked up
 PER_ROOT = 1.3  # cells for each √n
-ENOUGH = 100  # codes that are looked at for each that is wanted
+ENOUGH = 300  # codes that are looked at for each that is wanted
+PART_OF = 2  # where that is one code in so many, or more, all are compared
 GROWTH = 1.25  # until cells are learned anew
 NEW = 32  # lists are made anew when one code in so many is newer than they are
 
@@ -64,13 +66,15 @@ class Inverted(Index):
         self, words: Words, queries: Queries, k: int, fitting: Rows | None
     ) -> Iterator[Near]:
         """True neighbours among few codes; among many, those in the cells that are probed."""
-        if (len(words) if fitting is None else len(fitting)) <= FEW:
+        n = len(words) if fitting is None else len(fitting)
+        if n <= max(FEW, PART_OF * ENOUGH * k):
             yield from self._scan.nearest(words, queries, k, fitting)
             return
         file = self._followed(words)
         view = file.all(words) if fitting is None else file.some(words, fitting)
+        probes = round(self._probes * (len(words) / n) ** 0.5)
         for measure in queries.measures():
-            cells = self._probed(measure(file.centres), view.sizes, k)
+            cells = probed(measure(file.centres), view.sizes, probes, ENOUGH * k)
             best = Nearest(k)
             for codes, rows in view.parts(cells):
                 best.see(measure(codes), rows)
@@ -97,12 +101,6 @@ class Inverted(Index):
         file.follow(words)
         self._file = file
         return file
-
-    def _probed(self, distances: NDArray[Any], sizes: Rows, k: int) -> Rows:
-        """The nearest cells: as many as are probed, or as hold enough codes."""
-        order = np.argsort(distances, kind="stable")
-        enough = int(np.searchsorted(np.cumsum(sizes[order]), ENOUGH * k)) + 1
-        return order[: max(self._probes, enough)]
 
 
 class InvertedFile:
@@ -193,6 +191,12 @@ class InvertedFile:
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._rows = np.argsort(self._of, kind="stable").astype(np.int32)
         self._codes = words[self._rows]
+
+
+def probed(distances: NDArray[Any], sizes: Rows, probes: int, enough: int) -> Rows:
+    """The nearest cells: so many, or as many as hold enough codes."""
+    order = np.argsort(distances, kind="stable")
+    return order[: max(probes, int(np.searchsorted(np.cumsum(sizes[order]), enough)) + 1)]
 
 
 def milestone(n: int) -> int:
