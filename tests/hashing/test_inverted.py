@@ -186,6 +186,16 @@ def test_filters_lose_no_more_neighbours_than_other_searches(small):
     assert found(some) > found(None) - 0.02
 
 
+def test_real_valued_queries_look_at_twice_as_many_cells(small, monkeypatch):
+    asked, true = [], inverted.probed
+    monkeypatch.setattr(inverted, "probed", lambda *given: asked.append(given[2]) or true(*given))
+    words = as_words(structured(3000))
+    for queries in (Bits(structured(1)), Weights(np.ones((1, 128)))):
+        for rows in (None, np.arange(750)):
+            list(Inverted(8).nearest(words, queries, 5, rows))
+    assert asked == [8, 16, 16, 32]
+
+
 def test_all_are_compared_where_cells_would_be_half(small, monkeypatch):
     monkeypatch.setattr(inverted, "PART_OF", 2)
     monkeypatch.setattr(inverted, "ENOUGH", 10)

@@ -31,7 +31,7 @@ from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.hashing import CodeStore, Hits, Item
 from isthmus.hashing.checks import check_count
-from isthmus.hashing.engine import NoStoreError
+from isthmus.hashing.engine import is_new
 
 HASHER, WORDS = ".hasher.safetensors", ".words.npz"
 SHORT_LIST = 200
@@ -297,8 +297,10 @@ def _require_free(path: str, n_bits: int) -> None:
     """A server has no store of that name, or an empty one that takes these codes."""
     try:
         store = CodeStore(path)
-    except NoStoreError:
-        return
+    except InvalidParameterError as refusal:
+        if is_new(refusal):
+            return
+        raise
     with store:
         if len(store) or store.fingerprint is not None or store.n_bits != n_bits:
             raise InvalidParameterError(

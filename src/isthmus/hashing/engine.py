@@ -20,6 +20,8 @@ from isthmus.hashing.checks import Id
 from isthmus.hashing.codes import Codes
 from isthmus.hashing.filters import Filter
 
+IS_NEW = " is a new store; it needs n_bits."
+
 
 class Hits(NamedTuple):
     """What was found for one query: ids, nearest first, and their distances (m,)."""
@@ -146,13 +148,14 @@ def bits_only(shown: str) -> InvalidParameterError:
     )
 
 
-class NoStoreError(InvalidParameterError):
-    """There is no store yet, and nobody says how long its codes would be."""
-
-
-def needs_n_bits(shown: str) -> NoStoreError:
+def needs_n_bits(shown: str) -> InvalidParameterError:
     """The refusal of a new store of which nobody says how long its codes are."""
-    return NoStoreError(f"{shown} is a new store; it needs n_bits.")
+    return InvalidParameterError(f"{shown}{IS_NEW}")
+
+
+def is_new(refusal: InvalidParameterError) -> bool:
+    """Whether a store couldn't be opened because there is none yet, see `needs_n_bits`."""
+    return str(refusal).endswith(IS_NEW)
 
 
 def loaded(package: str, extra: str, shown: str) -> Any:

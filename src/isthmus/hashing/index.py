@@ -24,6 +24,7 @@ class Queries(ABC):
     """What is searched for."""
 
     kind: type[np.generic]  # of distances
+    spread = 1.0  # over how many more cells neighbours lie than those of bits
 
     @abstractmethod
     def scan(self, words: Words, k: int) -> Iterator[Near]:
@@ -55,6 +56,7 @@ class Weights(Queries):
     """Real numbers (m, n_bits)."""
 
     kind = np.float64
+    spread = 2.0
 
     def __init__(self, weights: Floats) -> None:
         self._weights = weights

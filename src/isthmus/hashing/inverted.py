@@ -7,7 +7,8 @@ misses.
 
 The more neighbours are wanted, the more cells they lie in. So cells are added until they hold 300
 codes for each one that is wanted; where that would be half of all, all are compared. Neighbours of
-which only a share s fits a filter are farther away: then `probes` / √s cells are looked at.
+which only a share s fits a filter are farther away: then `probes` / √s cells are looked at. For a
+real-valued query it is twice as many: its neighbours may differ in bits that weigh little.
 
 Cells are learned from the first codes, up to one of a fixed series of numbers, and anew when the
 next of these is reached or half of the codes they were learned from are gone. So a store that only
@@ -72,7 +73,7 @@ class Inverted(Index):
             return
         file = self._followed(words)
         view = file.all(words) if fitting is None else file.some(words, fitting)
-        probes = round(self._probes * (len(words) / n) ** 0.5)
+        probes = round(self._probes * queries.spread * (len(words) / n) ** 0.5)
         for measure in queries.measures():
             cells = probed(measure(file.centres), view.sizes, probes, ENOUGH * k)
             best = Nearest(k)

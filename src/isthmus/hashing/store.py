@@ -47,7 +47,8 @@ class CodeStore:
             ``"ivf"``: with those of the nearest cells, which finds most neighbours among many
             millions in a small part of the time (docs/scale.md); up to 262,144 codes are still
             compared with each. It is made in memory when first asked; `within` stays exact.
-        probes: In how many cells ``"ivf"`` looks; 64 for None. More find more and take longer.
+        probes: In how many cells ``"ivf"`` looks; 64 for None. More find more and take longer. For
+            filters and real-valued queries it looks in more than that.
 
     Attributes:
         exact: Whether a search always gives the true neighbours.
