@@ -8,7 +8,8 @@ import sys
 from functools import cache
 from typing import Any
 
-import map_figures  # noqa: F401  # its pictures are drawn here too
+import label_figures  # noqa: F401  # its pictures are drawn here too
+import map_figures  # noqa: F401
 import numpy as np
 from ground import (
     DIGITS,
@@ -44,6 +45,7 @@ from isthmus import (
 )
 
 Array = NDArray[Any]
+
 # ---- the usual one ------------------------------------------------------------------------------
 
 

@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
-PAGES = ["docs/analysis.md", "docs/report.md", "docs/scale.md"] + [
+PAGES = [
+    f"docs/{page}.md" for page in ("analysis", "report", "scale", "features", "pretraining")
+] + [
     f"docs/autoencoders/{kind}.md"
     for kind in (
         "usual",

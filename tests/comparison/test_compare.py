@@ -182,6 +182,15 @@ def test_a_leak_is_named(table):
     assert "follows exactly from" in found.html
 
 
+def test_a_near_leak_is_named_with_how_well_it_tells(table):
+    code = table["class"].map({"low": 7, "mid": 1, "high": 3}).to_numpy(copy=True)
+    code[5] = {7: 1, 1: 3, 3: 7}[code[5]]
+    with pytest.warns(IsthmusWarning, match=r"`class` can nearly be told .*: `code` \(99\.6% of"):
+        found = compare(table.assign(code=code), "class", FAST)
+    assert len(found.record["notes"]) == 1
+    assert "can nearly be told" in found.html
+
+
 def test_a_class_of_one_row(rng):
     X, y = noisy_plane(rng, 60)
     labels = ["rare" if i == 7 else str(v) for i, v in enumerate(y)]

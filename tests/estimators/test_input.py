@@ -590,6 +590,11 @@ def test_wrong_parameters_are_refused_by_name(name):
         small(**changes).fit(X)
 
 
+def test_what_is_no_truth_value():
+    with pytest.raises(InvalidParameterError, match=r"tied must be True or False; got 'no'"):
+        small(tied="no").fit(X)
+
+
 def test_every_parameter_is_checked():
     assert set(PARAMETERS) | {"verbose"} == set(Autoencoder().get_params())
 

@@ -127,6 +127,11 @@ def test_rows_that_are_read_in_passes(tmp_path):
         ({"layers": "all"}, UnsupportedTypeError, "list of a dictionary"),
         ({"layer_epochs": 0}, InvalidParameterError, "layer_epochs must be a whole number"),
         ({"layers": [{}, {"max_epochs": 0}, {}]}, InvalidParameterError, "max_epochs"),
+        (
+            {"fine_tune": "never"},
+            InvalidParameterError,
+            "fine_tune must be True or False; got 'nev",
+        ),
     ],
 )
 def test_wrong_parameters(wrong, error, message):

@@ -18,6 +18,7 @@ used, and a map.
 | `features` | raw features for scikit-learn |
 | `representations`, `judges` | what is compared, and by whom |
 | `measure`, `rule`, `units` | the figures, the sentence, and how codes are used |
+| `maps` | the test rows in the plane |
 | `pages`, `pictures` | one HTML file that needs nothing else |
 """
 

@@ -1,9 +1,4 @@
-"""What the label is: classes or a number, which rows have one, and what can't be compared.
-
-Also the search for a **leak**: a column from which the label follows exactly. A column tells it if
-rows of one value never differ in the label, and either the classes lie one after the other along
-the column, or its values come back (five rows for each of them) and still never contradict.
-"""
+"""What the label is: classes or a number, which rows have one, and what can't be compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +12,6 @@ from isthmus._errors import InvalidDataError, InvalidParameterError
 MOST_CLASSES = 20
 MOST_TEXTS = 200
 LEAST_LABELS = 10
-LEAST_TO_LEAK = 20
 TASKS = ("auto", "classification", "regression")
 
 
@@ -150,44 +144,3 @@ def rare_classes(labels: Labels, least: int = 10) -> dict[str, int]:
         return {}
     counts = np.bincount(labels.values[labels.known], minlength=len(labels.classes))
     return {labels.classes[i]: int(counts[i]) for i in np.flatnonzero(counts < least)}
-
-
-def leaks(columns: NDArray[np.float64], values: NDArray[Any], numeric: bool) -> list[int]:
-    """Columns from which the label follows exactly.
-
-    Args:
-        columns: (n, d), NaN where a cell is missing, which counts as a value of its own.
-        values: The class of each row, or its number, (n,).
-        numeric: Whether the label is a number: then a column leaks that puts the rows in the
-            label's order, or in the opposite one.
-
-    Returns:
-        Their numbers. None where there are fewer than 20 rows, which prove nothing.
-    """
-    if len(values) < LEAST_TO_LEAK:
-        return []
-    test = _tells_number if numeric else _tells_class
-    return [j for j in range(columns.shape[1]) if test(columns[:, j], values)]
-
-
-def _tells_class(column: NDArray[np.float64], classes: NDArray[Any]) -> bool:
-    order = np.lexsort((classes, column))
-    x, y = column[order], classes[order]
-    other_class = y[1:] != y[:-1]
-    same_value = (x[1:] == x[:-1]) | (np.isnan(x[1:]) & np.isnan(x[:-1]))
-    if (other_class & same_value).any():
-        return False
-    n_values = 1 + int((~same_value).sum())
-    return int(other_class.sum()) + 1 <= len(np.unique(classes)) or 5 * n_values <= len(x)
-
-
-def _tells_number(column: NDArray[np.float64], numbers: NDArray[Any]) -> bool:
-    if np.isnan(column).any():
-        return False
-    for sign in (1.0, -1.0):
-        order = np.lexsort((numbers, sign * column))
-        x, y = column[order], numbers[order]
-        unequal = y[1:] != y[:-1]
-        if (y[1:] >= y[:-1]).all() and not (unequal & (x[1:] == x[:-1])).any():
-            return True
-    return False

@@ -138,11 +138,15 @@ def maps(found: Sequence[Map], labels: Array | None, measure: str) -> Html:
         near = "" if each.neighbours is None else f", {_told(each.neighbours, measure)}"
         ax.set_title(each.name + near)
         panels.append(pages.drawing(figure, f"Map of the test rows by {each.name}"))
-    words = "Every dot is a test row."
+    words = (
+        "Every dot is a test row. PCA's plane keeps the most variance; the other map is the code "
+        "of an autoencoder of two units that keeps neighbours together (`Neighbours`), on which "
+        "distances between far groups mean little."
+    )
     if labels is not None:
         words += (
-            " Its colour is its label, which neither map was told. The figure above a map is what "
-            f"the 10 nearest training rows on it tell of the label ({measure})."
+            " A dot's colour is its label, which neither map was told. The figure above a map is "
+            f"what the 10 nearest training rows on it tell of the label ({measure})."
         )
     return pages.figure(panels, "Two numbers for each row.", words, least="17rem", most="27rem")
 

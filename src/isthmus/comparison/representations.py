@@ -30,7 +30,7 @@ from isthmus.comparison.features import Raw, columns_of
 from isthmus.corruptions import Corruption, Masking, Swap
 from isthmus.estimators import Autoencoder, PretrainedClassifier, PretrainedRegressor
 from isthmus.estimators.tables import is_frame
-from isthmus.penalties import Contractive
+from isthmus.penalties import Contractive, Neighbours
 
 Array = NDArray[Any]
 Note = Callable[[str], None]
@@ -125,7 +125,9 @@ def parts_of(kind: str, raw: Raw) -> dict[str, Any]:
     """The parts in which a kind differs from the usual autoencoder.
 
     A frame is corrupted by values of other rows, which suits numbers and categories alike. The
-    weight of the contraction is in the units of the data, where these have one unit.
+    weight of the contraction is in the units of the data, where these have one unit; that of the
+    map is in the order of −log p, a sum over features, and a map holds out no rows because early
+    stopping would look at −log p alone.
     """
     corruption: Corruption = Masking(MASKED) if raw.schema is None else Swap(SWAPPED)
     unit = raw.blocks[0].scale if raw.common else 1.0
@@ -134,6 +136,7 @@ def parts_of(kind: str, raw: Raw) -> dict[str, Any]:
         "variational": {"encoder": "gaussian"},
         "denoising": {"corruption": corruption},
         "contractive": {"penalty": Contractive(CONTRACTION * unit**2)},
+        "map": {"penalty": Neighbours(float(raw.width)), "validation_fraction": 0},
     }
     return parts[kind]
 
@@ -144,7 +147,7 @@ def autoencoder(
     """One autoencoder, trained.
 
     Args:
-        kind: In `KINDS`.
+        kind: In `KINDS`, or ``"map"``.
         raw: What makes columns of rows.
         rows: To learn from.
         k: Units.

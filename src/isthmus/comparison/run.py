@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from isthmus._progress import steps
 from isthmus._registry import is_real, is_whole
 from isthmus.analysis.labels import take
 from isthmus.comparison.features import Raw, learn_features
-from isthmus.comparison.judges import JUDGES, Task, make, part_of_features
-from isthmus.comparison.labels import Labels, leaks, rare_classes, read_labels
+from isthmus.comparison.judges import JUDGES, Task, part_of_features
+from isthmus.comparison.labels import Labels, rare_classes, read_labels
+from isthmus.comparison.leaks import leaks, nearly_tell
+from isthmus.comparison.maps import draw_maps
 from isthmus.comparison.measure import Bench, Tried, by_judge, choose, figures, reconstruction
 from isthmus.comparison.pages import Shown, compose
-from isthmus.comparison.pictures import Map
 from isthmus.comparison.representations import (
     KINDS,
     Representation,
@@ -35,7 +36,7 @@ from isthmus.comparison.rule import Candidate
 
 Array = NDArray[Any]
 Begin = Callable[[str], None]
-MOST_UNITS, UNITS_PART = 64, 4
+MOST_UNITS, UNITS_PART, MOST_NAMED = 64, 4, 5
 SINGLE = 4
 
 
@@ -155,7 +156,7 @@ def compare(
         InvalidParameterError: A column that isn't there, or an unsuitable setting.
 
     Warns:
-        IsthmusWarning: A column from which the label follows exactly.
+        IsthmusWarning: A column from which the label follows exactly, or nearly.
     """
     chosen = settings or Settings()
     began = time.perf_counter()
@@ -168,7 +169,7 @@ def compare(
         bench, representations = _prepare(rows, labels, chosen, notes, begin)
         tried = [bench.try_out(each, _bytes(each, bench), begin) for each in representations]
         begin("maps and pictures")
-        maps = _maps(bench, tried, chosen, notes)
+        maps = draw_maps(bench, (chosen.max_epochs, chosen.random_state), notes.append)
         record = _record(bench, tried, chosen, drawn.n_given, name)
         record |= {"notes": notes, "maps": [each.figures for each in maps]}
         record["seconds"] = round(time.perf_counter() - began, 1)
@@ -205,7 +206,7 @@ def _prepare(
     seconds = time.perf_counter() - began
     task = None
     if labels is not None:
-        _look_for_trouble(raw, rows, labels, notes)
+        _look_for_trouble(raw, rows, labels, seed, notes)
         n_classes = len(labels.classes)
         task = Task.of(labels.numeric, n_classes, len(parts.train), raw.width, seed)
     wanted = chosen.n_components or min(MOST_UNITS, max(2, raw.width // UNITS_PART))
@@ -225,19 +226,16 @@ def _prepare(
     return Bench(raw, rows, labels, parts, task), representations
 
 
-def _look_for_trouble(raw: Raw, rows: Any, labels: Labels, notes: list[str]) -> None:
+def _look_for_trouble(raw: Raw, rows: Any, labels: Labels, seed: int, notes: list[str]) -> None:
     """Leaks, which are also warned of, and classes of few rows."""
     known = np.flatnonzero(labels.known)
-    found = leaks(raw.columns(take(rows, known)), labels.values[known], labels.numeric)
-    if found:
-        names = ", ".join(f"`{raw.names[j]}`" for j in found[:5])
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        text = (
-            f"The label `{labels.name}` follows exactly from {names}{more}. If what this column "
-            "says is not known before the label is, leave it out: every figure here is too good."
-        )
-        notes.append(text)
-        warnings.warn(text, IsthmusWarning, stacklevel=4)
+    columns, values = raw.columns(take(rows, known)), labels.values[known]
+    exact = leaks(columns, values, labels.numeric)
+    nearly = nearly_tell(columns, values, labels.numeric, seed)
+    for text in (_follows(raw, labels, exact), _nearly_follows(raw, labels, exact, nearly)):
+        if text:
+            notes.append(text)
+            warnings.warn(text, IsthmusWarning, stacklevel=4)
     rare = rare_classes(labels)
     if rare:
         told = ", ".join(f"{name} ({count})" for name, count in list(rare.items())[:5])
@@ -247,6 +245,37 @@ def _look_for_trouble(raw: Raw, rows: Any, labels: Labels, notes: list[str]) -> 
     holes = int((~labels.known).sum())
     if holes:
         notes.append(f"{holes} rows have no label; codes are learned from them too.")
+
+
+def _follows(raw: Raw, labels: Labels, found: Sequence[int]) -> str:
+    if not found:
+        return ""
+    names = _and_more([f"`{raw.names[j]}`" for j in found])
+    return (
+        f"The label `{labels.name}` follows exactly from {names}. If what this column says is not "
+        "known before the label is, leave it out: every figure here is too good."
+    )
+
+
+def _nearly_follows(
+    raw: Raw, labels: Labels, exact: Sequence[int], found: Mapping[int, float]
+) -> str:
+    others = {j: told for j, told in found.items() if j not in exact}
+    if not others:
+        return ""
+    unit = "{:.3f} of its ranks' variance" if labels.numeric else "{:.1%} of the rows"
+    best = sorted(others, key=lambda j: -others[j])
+    names = _and_more([f"`{raw.names[j]}` ({unit.format(others[j])})" for j in best])
+    return (
+        f"The label `{labels.name}` can nearly be told from one column alone: {names}. If what "
+        "this column says is not known before the label is, leave it out: every figure here may "
+        "be too good."
+    )
+
+
+def _and_more(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _bytes(each: Representation, bench: Bench) -> float:
@@ -269,33 +298,6 @@ def _bytes(each: Representation, bench: Bench) -> float:
         return min(dense, kept / int(rows.shape[0]))
     kept = float(rows.nbytes)
     return min(dense, kept / len(rows))
-
-
-def _maps(bench: Bench, tried: Sequence[Tried], chosen: Settings, notes: list[str]) -> list[Map]:
-    """The test rows on the first two principal components, and on two units."""
-    if bench.raw.width < 2:
-        return []
-    learn, test = (take(bench.rows, part) for part in (bench.parts.learn, bench.parts.test))
-    plane = linear_codes(bench.raw, learn, 2, chosen.random_state)[0]
-    plan = (chosen.max_epochs, chosen.random_state)
-    two = autoencoder("usual", bench.raw, learn, 2, plan, notes.append)
-    made = []
-    for name, each in (("PCA", plane), ("autoencoder of two units", two)):
-        if each.width == 2:
-            near = None if bench.labels is None else _neighbours(bench, each)
-            made.append(Map(name, each.encode(test), near))
-    return made
-
-
-def _neighbours(bench: Bench, each: Representation) -> float:
-    """How well the neighbours on a map tell the label."""
-    assert bench.labels is not None
-    assert bench.task is not None
-    train, values = take(bench.rows, bench.parts.train), bench.labels.values
-    nothing = np.zeros(2, bool)
-    near = make("neighbours", bench.task, len(bench.parts.train), 2, raw=False, coded=nothing)
-    near.fit(each.encode(train), values[bench.parts.train])
-    return bench.score(near.predict(each.encode(take(bench.rows, bench.parts.test))))
 
 
 def _record(

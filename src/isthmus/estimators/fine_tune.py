@@ -22,7 +22,7 @@ from isthmus.estimators.fitting import begin_fit
 from isthmus.estimators.held_out import Tried
 from isthmus.estimators.learn import follow
 from isthmus.estimators.progress import display
-from isthmus.estimators.resolve import several, whole
+from isthmus.estimators.resolve import several, truth, whole
 from isthmus.estimators.tables import open_rows
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
@@ -97,7 +97,7 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
     return Tuning(
         tuple(whole("head", width, 1) for width in params["head"]),
         held,
-        bool(params["gradual"]),
+        truth("gradual", params["gradual"]),
         float(decay),
         Objective(corruptions),
         float(weights["reconstruction"]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
 from torch import nn
 
 from isthmus._errors import InvalidDataError, InvalidParameterError, UnsupportedTypeError
@@ -73,7 +74,7 @@ def read_recipe(params: dict[str, Any]) -> Recipe:
             f"hidden must be a tuple of widths, such as (256,) or (); got {hidden!r}."
         )
     activation(params["activation"])
-    network, tied = params.get("network", "mlp"), params.get("tied", False)
+    network, tied = params.get("network", "mlp"), truth("tied", params.get("tied", False))
     if isinstance(network, list):
         network = tuple(network)
     _require_network(network, tied)
@@ -82,7 +83,7 @@ def read_recipe(params: dict[str, Any]) -> Recipe:
         hidden=tuple(whole("hidden", width, 1) for width in hidden),
         activation=params["activation"],
         network=network,
-        tied=bool(tied),
+        tied=tied,
         encoder=ENCODERS.resolve(params["encoder"]),
         objective=Objective(
             several(CORRUPTIONS, params["corruption"]), several(PENALTIES, params["penalty"])
@@ -230,6 +231,13 @@ def whole(name: str, value: Any, least: int) -> int:
             f"{name} must be a whole number, {least} or more; got {value!r}."
         )
     return int(value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False, NumPy's as well, or a refusal by name."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidParameterError(f"{name} must be True or False; got {value!r}.")
+    return bool(value)
 
 
 def number(name: str, value: Any, low: float, high: float) -> float:

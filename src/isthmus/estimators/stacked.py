@@ -156,7 +156,8 @@ class StackedAutoencoder(Fitted):
         """
         params = self.get_params(deep=False)
         stages = read_layers(params)
-        fit_autoencoder(self, X, resolve.read_plan(params) if self.fine_tune else None, stages)
+        fine_tune = resolve.truth("fine_tune", self.fine_tune)
+        fit_autoencoder(self, X, resolve.read_plan(params) if fine_tune else None, stages)
         return self
 
 

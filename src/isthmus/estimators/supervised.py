@@ -17,7 +17,7 @@ from isthmus.estimators.construct import check_support
 from isthmus.estimators.fine_tune import Answers, Course, Places, pretrained, read_tuning
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.labels import Labels, hold_out
-from isthmus.estimators.resolve import fraction
+from isthmus.estimators.resolve import fraction, truth
 from isthmus.model import Model
 from isthmus.training import Epoch
 
@@ -75,6 +75,7 @@ class Pretrained(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         params = self.get_params(deep=False)
         plan, tuning = resolve.read_plan(params), read_tuning(params)
         part = fraction("validation_fraction", self.validation_fraction)
+        begins_trained = truth("pretrain", self.pretrain)
         labels, seed = self._read(y), draw_seed(self.random_state)
         n_rows = _length(X)
         if n_rows is not None:
@@ -82,7 +83,7 @@ class Pretrained(ABC, BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
         answers = self._answers(labels)
         shared = ("device", "precision", "verbose")
         defaults = {"random_state": seed, **{name: params[name] for name in shared}}
-        autoencoder = pretrained(self.autoencoder, X, seed, defaults, train=self.pretrain)
+        autoencoder = pretrained(self.autoencoder, X, seed, defaults, train=begins_trained)
         data = data_to_read(autoencoder, X)
         check_support(autoencoder.likelihood_, data)  # the autoencoder may be of other rows
         found = len(data) if isinstance(data, Matrix) else data.n_rows
