@@ -25,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from isthmus import Autoencoder, Contractive, GaussianCode, Masking, Neighbours
+from isthmus import Autoencoder, Contractive, GaussianCode, Masking, Neighbours, Warp
 
 UNITS, HELD_OUT = 64, 10_000
 WAYS: dict[str, dict[str, Any]] = {
@@ -34,6 +34,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "contractive": {"penalty": Contractive(0.1)},
     "variational": {"encoder": GaussianCode()},
     "neighbours": {"penalty": Neighbours(1000), "corruption": Masking(0.5)},
+    "warped": {"corruption": Warp(28, shift=3, angle=15, stretch=0.2), "hidden": (2048,)},
 }
 Codes = Callable[[np.ndarray], np.ndarray]
 
@@ -51,13 +52,12 @@ def learned(name: str, train: np.ndarray, seed: int, epochs: int) -> Codes:
         return lambda x: pca.transform(flat(x))
     model = Autoencoder(
         UNITS,
-        hidden=(1024,),
         likelihood="gaussian_shared",
         batch_size=512,
         max_epochs=epochs,
         validation_fraction=0,
         random_state=seed,
-        **WAYS[name],
+        **{"hidden": (1024,), **WAYS[name]},
     ).fit(train)
     return lambda x: model.transform(x).astype(np.float32)
 

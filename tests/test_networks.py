@@ -141,6 +141,18 @@ def test_a_shortcut_begins_at_a_constant_and_at_first_is_its_linear_map(hidden):
     assert torch.equal(network(x), torch.tensor([1.0, -2.0, 3.0]).expand(6, 3))
 
 
+def test_a_shortcut_speaks_in_its_unit():
+    plain, large = (
+        Shortcut([5, 7, 3], "tanh", torch.Generator().manual_seed(0), unit=unit) for unit in (1, 8)
+    )
+    for network in (plain, large):
+        torch.nn.init.constant_(network.bent.linear_layers[-1].weight, 0.3)
+    x = torch.rand(6, 5)
+    torch.testing.assert_close(large(x), 8 * plain(x))
+    large.begin_at(torch.tensor([1.0, -2.0, 3.0]))
+    assert torch.equal(large(x), torch.tensor([1.0, -2.0, 3.0]).expand(6, 3))
+
+
 def test_a_shortcut_sees_sparse_rows_as_dense_ones():
     network = Shortcut([5, 7, 3], "gelu", torch.Generator().manual_seed(0))
     torch.nn.init.normal_(network.bent.linear_layers[-1].weight)

@@ -137,6 +137,8 @@ class Shortcut(nn.Module):
         activation_name: A name in `ACTIVATIONS`.
         generator: Source of the initial weights.
         signs: Whether inputs h in [0, 1] are read as 2h − 1 in [−1, 1].
+        unit: What the sum is multiplied by, so that an optimiser's steps, which are of one size
+            whatever the weights are for, suit outputs of this size.
     """
 
     def __init__(
@@ -146,9 +148,11 @@ class Shortcut(nn.Module):
         generator: torch.Generator,
         *,
         signs: bool = False,
+        unit: float = 1.0,
     ) -> None:
         super().__init__()
         self.signs = signs
+        self.unit = unit
         self.straight = _linear(widths[0], widths[-1], 1.0, generator)
         self.bent = MLP(widths, activation_name, generator) if len(widths) > 2 else None
         if self.bent is not None:
@@ -161,7 +165,9 @@ class Shortcut(nn.Module):
             assert isinstance(x, Tensor)
             x = 2 * x - 1
         out = linear(x, self.straight.weight, self.straight.bias)
-        return out if self.bent is None else out + self.bent(x)
+        if self.bent is not None:
+            out = out + self.bent(x)
+        return out if self.unit == 1 else self.unit * out
 
     @property
     def first_layers(self) -> list[nn.Linear]:
@@ -172,7 +178,7 @@ class Shortcut(nn.Module):
     def begin_at(self, constant: Tensor) -> None:
         """Zero weights at the output, and this bias."""
         self.straight.weight.zero_()
-        self.straight.bias.copy_(constant)
+        self.straight.bias.copy_(constant / self.unit)
         if self.bent is not None:
             self.bent.begin_at(torch.zeros_like(constant))
 

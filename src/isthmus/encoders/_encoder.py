@@ -30,6 +30,11 @@ class Encoder(ABC):
     def mean_activation(self) -> str:
         """The name of s in E[h | x] = s(first k outputs)."""
 
+    @property
+    def unit(self) -> float:
+        """The size of network outputs that learn well with the usual learning rate."""
+        return 1.0
+
     @abstractmethod
     def draw_noise(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Noise of this shape, on the generator's device, for `draw`."""

@@ -20,6 +20,7 @@ from isthmus.encoders._encoder import (
 
 LOG_2 = math.log(2)
 PROBIT = 1.702
+USUAL_NOISE = 4.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class NoisySigmoid(BitEncoder):
     def mean_activation(self) -> str:
         """The sigmoid."""
         return "sigmoid"
+
+    @property
+    def unit(self) -> float:
+        """Larger with much noise, for the bits depend on η / s alone; its root measured best."""
+        return 1.0 if self.grow or not self.noise else math.sqrt(self.noise / USUAL_NOISE)
 
     def draw_noise(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
         """ε ~ N(0, 1)."""

@@ -304,7 +304,7 @@ def _networks(
     if recipe.network == "shortcut":
         signs = recipe.encoder.mean_activation == "sigmoid"
         return (
-            Shortcut([n_inputs, *down, n_encoded], name, generator),
+            Shortcut([n_inputs, *down, n_encoded], name, generator, unit=recipe.encoder.unit),
             Shortcut([n_code, *up, n_outputs], name, generator, signs=signs),
         )
     mlp = MLP([n_inputs, *down, n_encoded], name, generator)

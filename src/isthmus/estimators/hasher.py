@@ -72,7 +72,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             ``Gaussian("shared")`` for everything else.
         metric: ``"cosine"`` or ``"euclidean"``: what near means. Under the cosine rows are
             divided by their length before anything else, where the likelihood is isotropic.
-        encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name.
+        encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name; None is
+            ``NoisySigmoid(32.0)``, so much noise that rounding costs little.
         balance: Weight of `isthmus.Balance` while learning by gradient.
         corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
             `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is
@@ -118,7 +119,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         activation: str = "gelu",
         likelihood: str | Likelihood = "auto",
         metric: str | Metric = "cosine",
-        encoder: str | Encoder = "noisy_sigmoid",
+        encoder: str | Encoder | None = None,
         balance: float = 0.0,
         corruption: str | Corruption | list[str | Corruption] | None = None,
         faithful: float = 0.0,
@@ -208,6 +209,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._parts = parts
         self._built = {name: getattr(self, name) for name in BUILT}
         self._built["decoder_hidden"] = parts.recipe.decoder_hidden
+        self._built["encoder"] = parts.recipe.encoder
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property

@@ -11,7 +11,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus._registry import is_real
 from isthmus.binary import METRICS, Faithful, Metric, Rounds, read_effort
 from isthmus.data import Matrix, summarise
-from isthmus.encoders import BitEncoder
+from isthmus.encoders import BitEncoder, NoisySigmoid
 from isthmus.estimators.resolve import Recipe, read_plan, read_recipe, whole
 from isthmus.hashing.codes import check_n_bits
 from isthmus.likelihoods import LIKELIHOODS, Gaussian, Likelihood, Multinomial
@@ -22,6 +22,7 @@ TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
 WIDE, WIDEST, MANY_BITS = (2048,), (4096,), 128
 STEPS, LEAST_BATCH = 32, 32
+NOISY = NoisySigmoid(32.0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
     recipe = read_recipe(
         {
             **params,
+            "encoder": NOISY if params["encoder"] is None else params["encoder"],
             "n_components": n_bits,
             "network": "shortcut",
             "tied": False,
