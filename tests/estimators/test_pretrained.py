@@ -144,6 +144,48 @@ def test_rows_without_labels_lead_from_eight_labels_to_the_best_possible(seed):
     assert abs(model.score(X, truth) - problem.best) < 0.03
 
 
+def two_rings(n=600):
+    """Two circles around each other with little noise, and one label of each."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(n) % 2
+    turn = rng.uniform(0, 2 * np.pi, n)
+    X = (1 + truth)[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
+    few = np.where(np.arange(n) < 2, truth, -1)
+    return X + 0.03 * rng.normal(size=X.shape), truth, few
+
+
+def test_labels_spread_along_what_rows_lie_on():
+    """Two labels say nothing of rings; a graph of codes, which are the rows turned, does."""
+    X, truth, few = two_rings()
+    turned = {"hidden": (), "tied": True, "likelihood": "gaussian_shared", "max_epochs": 60}
+    network = Autoencoder(2, learning_rate=1e-2, batch_size=50, random_state=0, **turned)
+    how = {
+        "autoencoder": network.fit(X),
+        "head": (32,),
+        "corruption": GaussianNoise(0.05),
+        "consistency": 1.0,
+        "confidence": 0.9,
+        "learning_rate": 1e-2,
+        "max_epochs": 30,
+        "validation_fraction": 0,
+        "random_state": 0,
+    }
+    assert PretrainedClassifier(**how).fit(X, few).score(X, truth) < 0.8
+    assert PretrainedClassifier(neighbours=8, **how).fit(X, few).score(X, truth) > 0.98
+
+
+def test_held_out_labels_do_not_spread(rows, classes):
+    """Labels of held-out rows may be any: training does not see them."""
+    how = {"neighbours": 3, "consistency": 1.0, "corruption": "masking", **QUICK}
+    first = PretrainedClassifier(Autoencoder(**TINY), validation_fraction=0.5, patience=9, **how)
+    _, held = hold_out(classes.astype(float), 0.5, np.random.default_rng(0), by_class=True)
+    swapped = classes.copy()
+    pair = next([a, b] for a in held for b in held if classes[a] != classes[b])
+    swapped[pair] = swapped[pair[::-1]]
+    nll = [e.nll for e in first.fit(rows, classes).history_]
+    assert nll == [e.nll for e in first.fit(rows, swapped).history_]
+
+
 def test_a_code_of_all_rows_needs_fewer_labels():
     """The first principal component of the two clusters is the line between their means."""
     problem = TwoClusters(0)
@@ -385,6 +427,9 @@ def test_constant_numbers_and_counts(rows):
     ("wrong", "message"),
     [
         ({"consistency": 1.0}, "there is no corruption; give one"),
+        ({"neighbours": 3}, "neighbours=3 spreads labels .* give consistency=1.0 as well"),
+        ({"neighbours": -1}, "neighbours must be a whole number, 0 or more; got -1"),
+        ({"labelled_batch_size": 0}, "labelled_batch_size must be a whole number, 1 or more"),
         ({"reconstruction": -1}, "reconstruction must be a number, 0 or more; got -1"),
         ({"layer_decay": "x"}, "layer_decay must be a number"),
         ({"confidence": 1.0}, "confidence must be a number above 0 and below 1"),
