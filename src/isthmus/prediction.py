@@ -11,9 +11,9 @@ predictions *consistent*: ŷ is a virtual label, which the model gives to the cl
 find again in a corrupted one. So a row without a label teaches that its neighbours under C are of
 its class. Of classes ŷ has the probabilities p(y | h), and the term is KL(p(y | h) ‖ p(y | h̃))
 (Sajjadi et al., 2016); or it is the most probable one, where that is probable enough (Lee, 2013;
-Sohn et al., 2020). Of numbers ŷ is drawn from p(y | h), which is the same up to a constant. The
-copy may besides be moved a step where its prediction changes most (virtual adversarial training,
-Miyato et al., 2018).
+Sohn et al., 2020); what labels of near rows say may be its prior at first (`isthmus.virtual`). Of
+numbers ŷ is drawn from p(y | h), which is the same up to a constant. The copy may besides be moved
+a step where its prediction changes most (virtual adversarial training, Miyato et al., 2018).
 
 All terms are in nats per row and in the units of the user, so λ = 1 weighs what a label says like
 what the features say.

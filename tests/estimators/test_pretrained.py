@@ -23,8 +23,10 @@ from isthmus import (
     PretrainedRegressor,
     UnsupportedTypeError,
 )
+from isthmus.estimators import fine_tune
 from isthmus.estimators.calibrate import temperature
 from isthmus.estimators.labels import hold_out, read_classes, read_numbers
+from isthmus.training import spread as spread_module
 
 TINY = {"n_components": 2, "hidden": (6,), "max_epochs": 2, "random_state": 0}
 QUICK = {"max_epochs": 3, "random_state": 0}
@@ -172,6 +174,37 @@ def test_labels_spread_along_what_rows_lie_on():
     }
     assert PretrainedClassifier(**how).fit(X, few).score(X, truth) < 0.8
     assert PretrainedClassifier(neighbours=8, **how).fit(X, few).score(X, truth) > 0.98
+
+
+@pytest.mark.parametrize("most", [20, 60, 1000])
+def test_labels_are_in_the_graph_at_their_rows(monkeypatch, rows, classes, most):
+    seen = []
+
+    def spy(codes, chosen, n_rows, y, k):
+        seen.append((codes.numpy(), chosen, n_rows, y, k))
+        return spread_module.spread_labels(codes, chosen, n_rows, y, k)
+
+    monkeypatch.setattr(spread_module, "GRAPH_ROWS", most)
+    monkeypatch.setattr(fine_tune, "spread_labels", spy)
+    few = np.where(np.arange(120) % 3 == 0, classes, -1)
+    how = {"neighbours": 4, "consistency": 1.0, "corruption": "masking", "max_epochs": 1}
+    network = Autoencoder(**TINY).fit(rows)
+    weight = {0: 1.0, 1: 3.0, 2: 1.0}
+    model = PretrainedClassifier(
+        network, validation_fraction=0, class_weight=weight, random_state=0, **how
+    )
+    model.fit(rows, few)
+    codes, chosen, n_rows, y, k = seen[0]
+    assert (n_rows, k, len(chosen)) == (120, 4, min(most, 120))
+    np.testing.assert_allclose(
+        codes, network.transform(rows.astype(np.float32))[chosen], atol=1e-5
+    )
+    assert ((y > 0).sum(1) == (few[chosen] >= 0)).all()
+    assert (y > 0).sum() == min(most, 40)
+    labelled = few[chosen] >= 0
+    assert (y.argmax(1) == few[chosen])[labelled].all()
+    given = np.array([weight[each] for each in few[chosen][labelled]])
+    np.testing.assert_allclose(y.sum(1)[labelled] / given, y.sum(1)[labelled][0] / given[0])
 
 
 def test_held_out_labels_do_not_spread(rows, classes):

@@ -286,15 +286,16 @@ class Course:
         answers, rng = self._answers, np.random.default_rng(self._seed)
         labelled = places.rows[places.train]
         chosen = graph_rows(labelled, len(others), rng)
-        y = np.zeros((len(others), answers.likelihood.traits.width(1)))
-        y[labelled, answers.y[places.train, 0].astype(np.intp)] = answers.weight[places.train]
+        seen = places.train[np.isin(labelled, chosen)]
+        at = np.searchsorted(chosen, places.rows[seen])
+        y = np.zeros((len(chosen), answers.likelihood.traits.width(1)))
+        y[at, answers.y[seen, 0].astype(np.intp)] = answers.weight[seen]
         model = self.predictor.model
         numbers = torch.from_numpy(chosen).to(model.device)
         with torch.no_grad():
             codes = [model.code(others.batch(each)) for each in numbers.split(GRAPH_BLOCK)]
-        return spread_labels(
-            torch.cat(codes), chosen, len(others), y[chosen], self._tuning.neighbours
-        )
+        near = self._tuning.neighbours
+        return spread_labels(torch.cat(codes), chosen, len(others), y, near)
 
     def _at(
         self,
