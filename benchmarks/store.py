@@ -2,11 +2,13 @@
 
     python benchmarks/store.py [--rows 1000000] [--queries 50] [--costs]
     python benchmarks/store.py --at postgresql://… | milvus://… [--rows 200000]
+    python benchmarks/store.py --ivf [--rows 10000000] [--codes codes.npy]
 
 Codes are the signs of random projections of a Gaussian mixture, 128 and 64 bits, so that distances
-are as uneven as those of data. Times are processor time of this process: run it with
-``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where it is installed and
-without.
+are as uneven as those of data; with ``--ivf`` also those of noisy Gaussians of rank 32, which have
+no clusters, or packed codes from a file, its last rows as queries. Times are processor time of
+this process: run it with ``OMP_NUM_THREADS=1``. One line of JSON for each length, with faiss where
+it is installed and without.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import CodeStore
-from isthmus.hashing import Ball, ball, clusters, pack, scan
+from isthmus.hashing import Ball, Hits, ball, clusters, pack, scan
 from isthmus.hashing.ball import PATIENCE
 from isthmus.hashing.codes import as_words
 
@@ -34,6 +36,20 @@ def codes_of(n: int, n_bits: int) -> np.ndarray:
         count = min(50_000, n - start)
         points = centres[rng.integers(0, 1000, count)] + 0.3 * rng.normal(size=(count, 48))
         parts.append(pack(points @ maps > 0))
+    return np.concatenate(parts)
+
+
+def gaussian_codes(n: int, n_bits: int) -> np.ndarray:
+    """Signs of Gaussians of rank 32, the variances 1, 1/2, 1/3 …, and half as large a noise."""
+    rng = np.random.default_rng(0)
+    scales = np.arange(1, 33, dtype=np.float32) ** -0.5
+    maps = rng.standard_normal((32, n_bits), np.float32) * scales[:, None]
+    noise = np.float32(0.5 * np.sqrt((scales**2).sum()))
+    parts = []
+    for start in range(0, n, 50_000):
+        count = min(50_000, n - start)
+        points = rng.standard_normal((count, 32), np.float32) @ maps
+        parts.append(pack(points + noise * rng.standard_normal(points.shape, np.float32) > 0))
     return np.concatenate(parts)
 
 
@@ -109,6 +125,56 @@ def costs(n: int, n_bits: int, n_queries: int) -> dict[str, object]:
     }
 
 
+def measure_ivf(name: str, codes: np.ndarray, n_queries: int) -> dict[str, object]:
+    """Cells against the scan, in a store: recall of the 10 nearest, equals counting alike."""
+    base, queries = codes[:-n_queries], codes[-n_queries:]
+    sure = np.abs(np.random.default_rng(1).normal(size=(min(20, n_queries), 8 * codes.shape[1])))
+    weights = np.where(np.unpackbits(queries[: len(sure)], axis=1), sure, -sure)
+    row: dict[str, object] = {"codes": name, "n": len(base), "n_bits": 8 * codes.shape[1]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "codes.store")
+        with CodeStore(path, 8 * codes.shape[1]) as store:
+            for start in range(0, len(base), 500_000):
+                part = base[start : start + 500_000]
+                store.upsert(range(start, start + len(part)), part)
+            truth = {k: store.search(queries, k) for k in (10, 100)}
+            truth_weighted = store.search(weights, 10)
+            row["scan_ms"] = per_query(lambda q: store.search(q, 10), queries, 10)
+            row["scan_rewrite_one_s"] = round(
+                seconds(lambda: rewrite(store, base[0], queries[0])), 2
+            )
+            row["scan_weighted_ms"] = per_query(lambda q: store.search(q, 10), weights[:5])
+        with CodeStore(path, index="ivf") as store:
+            row["build_s"] = round(seconds(lambda: store.search(queries[0], 10)), 1)
+            index = store._engine._index
+            file = index._file
+            row["cells"] = len(file.centres)
+            row["mb"] = round(sum(x.nbytes for x in (file._codes, file._rows, file._of)) / 1e6)
+            for probes in (16, 32, 64, 128, 256):
+                index._probes = probes
+                found = {k: store.search(queries, k) for k in truth}
+                row[f"probes_{probes}"] = {
+                    "recall_10": recall(truth[10], found[10]),
+                    "recall_100": recall(truth[100], found[100]),
+                    "ms": per_query(lambda q: store.search(q, 10), queries, 10),
+                    "weighted_recall_10": recall(truth_weighted, store.search(weights, 10)),
+                    "weighted_ms": per_query(lambda q: store.search(q, 10), weights),
+                }
+            row["rewrite_one_s"] = round(seconds(lambda: rewrite(store, base[0], queries[0])), 2)
+    return row
+
+
+def rewrite(store: CodeStore, code: np.ndarray, query: np.ndarray) -> None:
+    """Write an id again and search: gaps are closed."""
+    store.upsert([0], code)
+    store.search(query)
+
+
+def recall(truth: list[Hits], found: list[Hits]) -> float:
+    each = zip(truth, found, strict=True)
+    return round(float(np.mean([(b.distances <= a.distances[-1]).mean() for a, b in each])), 4)
+
+
 def measure_server(path: str, n: int, n_queries: int) -> dict[str, object]:
     """Seconds by the clock, since the work is another process's."""
     codes = codes_of(n + n_queries, 128)
@@ -148,7 +214,17 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--costs", action="store_true", help="what ball.py takes for granted")
     parser.add_argument("--at", help="the address of a new store on a server")
+    parser.add_argument("--ivf", action="store_true", help="cells against the scan")
+    parser.add_argument("--codes", help="a NumPy file of packed codes for --ivf")
     given = parser.parse_args()
+    if given.ivf:
+        n = given.rows + given.queries
+        kinds = {"mixture": codes_of, "gaussian": gaussian_codes}
+        if given.codes:
+            kinds = {given.codes: lambda n, n_bits: np.load(given.codes, mmap_mode="r")[:n]}
+        for name, make in kinds.items():
+            print(json.dumps(measure_ivf(name, make(n, 128), given.queries)), flush=True)
+        return
     if given.at:
         print(json.dumps(measure_server(given.at, given.rows, given.queries)), flush=True)
         return

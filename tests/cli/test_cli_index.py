@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from isthmus import CodeStore
+from isthmus import CodeStore, SemanticHasher
+from isthmus.hashing import engines, inverted
+from isthmus.hashing.embedded import Embedded
 
 TOPICS = {
     "sea": "boat sail wave harbour anchor captain storm tide",
@@ -166,6 +168,61 @@ def test_refusals(run, indexed, corpus, tmp_path):
     assert not (tmp_path / "a.store").exists()
     indexed.with_name("alone.store").write_bytes(indexed.read_bytes())
     assert "keep them together" in refused("search", indexed.with_name("alone.store"), "x")
+
+
+def test_what_cannot_be_made_is_refused_before_anything_is_learned(
+    run, corpus, tmp_path, monkeypatch
+):
+    """A folder that isn't there, a full store on a server, and one that takes no such codes."""
+
+    def refused(output, *options):
+        beside = ("--files", tmp_path / "beside")
+        ended = run("index", corpus / "vectors.npy", "-o", output, *FEW, *beside, *options)
+        assert ended.code == 2
+        assert ended.err.count("\n") == 1
+        return ended.err
+
+    def at(name):
+        return f"server://{tmp_path}/{name}"
+
+    def learned(*_):
+        raise AssertionError("it was learned for nothing")
+
+    monkeypatch.setitem(
+        engines.ENGINES,
+        "server",
+        lambda opening: Embedded(opening._replace(path=opening.path.removeprefix("server://"))),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(SemanticHasher, "fit", learned)
+        assert "must exist" in refused(tmp_path / "nowhere" / "a.store")
+        assert "no engine named 'redis'" in refused("redis://host:1/x")
+        CodeStore(at("longer"), 32).close()
+        assert "already, of 0 codes of 32 bits" in refused(at("longer"))
+        CodeStore(at("taken"), 16, fingerprint="other").close()
+        assert "of the hasher 'other'" in refused(at("taken"))
+        with CodeStore(at("full"), 16) as store:
+            store.upsert([1, 2], np.zeros((2, 2), np.uint8))
+        assert "already, of 2 codes" in refused(at("full"))
+    CodeStore(at("empty"), 16).close()
+    for name in ("new", "empty"):
+        beside = ("--files", tmp_path / name, "--refine", "none")
+        ended = run("index", corpus / "vectors.npy", "-o", at(name), *FEW, *beside)
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out)["stored"] == 120
+    assert {each.name for each in tmp_path.glob("*.store")} == set()
+
+
+def test_search_by_the_nearest_cells(run, indexed, monkeypatch):
+    monkeypatch.setattr(inverted, "FEW", 20)
+    scanned = run("search", indexed, "moon rocket", "-k", 5)
+    ended = run("search", indexed, "moon rocket", "-k", 5, "--index", "ivf")
+    assert ended.code == 0, ended.err
+    # a short list of 200 holds all there are
+    assert ended.out == scanned.out
+    ended = run("search", indexed, "moon rocket", "--index", "hnsw")
+    assert ended.code == 2
+    assert "no index named 'hnsw'" in ended.err
 
 
 def test_files_of_strangers(run, indexed, tmp_path):

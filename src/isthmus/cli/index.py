@@ -57,8 +57,8 @@ def index(  # noqa: PLR0913  # an option for each parameter of the hasher that m
             made = Index.open(output, files)
             first = made.next_id() if id_column is None else 0
         else:
-            require_new(output, files)
             n_bits = check_n_bits(N_BITS if n_bits is None else n_bits)
+            require_new(output, n_bits, files)
             seed = draw_seed(random_state)
             hasher = _hasher(text is not None, n_bits, metric, refine)
             hasher.set_params(random_state=seed, verbose=0 if quiet else 1)
@@ -119,6 +119,7 @@ def search(  # noqa: PLR0913  # a way to ask has an option of its own
     text: store_options.TextColumn = None,
     k: store_options.Nearest = 10,
     where: store_options.Where = None,
+    index: store_options.IndexName = "scan",
     files: store_options.Files = None,
     key: options.Key = None,
 ) -> None:
@@ -134,7 +135,7 @@ def search(  # noqa: PLR0913  # a way to ask has an option of its own
 
     conditions = read_where(where)
     reading = None if queries is None else Reading(queries, text, vectors, None, key)
-    with Index.open(store, files) as opened:
+    with Index.open(store, files, index) as opened:
         answers = [
             [found._asdict() for found in each]
             for content in _asked(query, reading)

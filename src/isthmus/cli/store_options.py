@@ -108,6 +108,14 @@ Where = Annotated[
         "Several must all hold.",
     ),
 ]
+IndexName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How codes are found: scan compares a query with all of them; ivf with those of the "
+        "nearest cells, which finds most and pays for many queries of some 10⁷ codes.",
+    ),
+]
 Radius = Annotated[
     int,
     typer.Option("--radius", "-r", help="Bits in which two codes may differ and count as one."),

@@ -15,6 +15,7 @@ Beside the store lie the hasher (``….hasher.safetensors``) and, for texts, the
 
 import os
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.persistence import load, save
 from isthmus.hashing import CodeStore, Hits, Item
 from isthmus.hashing.checks import check_count
+from isthmus.hashing.engine import is_new
 
 HASHER, WORDS = ".hasher.safetensors", ".words.npz"
 SHORT_LIST = 200
@@ -95,7 +97,7 @@ class Index:
         Raises:
             IsthmusError: As in `SemanticHasher.fit`, `Words.fit` and `CodeStore`.
         """
-        beside = require_new(path, files)
+        beside = require_new(path, hasher.n_bits, files)
         words: Words | None = None
         rows: Any = content
         if isinstance(content, list):
@@ -104,7 +106,6 @@ class Index:
             # an empty text teaches nothing
             rows = words.topics(weights[np.diff(weights.indptr) > 0])
         hasher.fit(rows)
-        # first what is most likely to be refused
         store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
         save(hasher, beside + HASHER)
         if words is not None:
@@ -112,12 +113,13 @@ class Index:
         return cls(store, hasher, words, text)
 
     @classmethod
-    def open(cls, path: str, files: str | None = None) -> Self:
+    def open(cls, path: str, files: str | None = None, index: str = "scan") -> Self:
         """What `learn` made.
 
         Args:
             path: Of the store.
             files: How the files beside it begin; ``path`` if None.
+            index: How nearest codes are found, see `CodeStore`.
 
         Raises:
             InvalidDataError: The store, or a file that belongs to it, isn't there.
@@ -138,7 +140,7 @@ class Index:
                 f"{beside + HASHER} holds an {type(hasher).__name__}, no SemanticHasher."
             )
         text, words = _read_words(beside + WORDS)
-        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words))
+        store = CodeStore(path, hasher.n_bits, _fingerprint(hasher, words), index=index)
         return cls(store, hasher, words, text)
 
     # ---- writing and asking -----------------------------------------------------------------
@@ -254,11 +256,16 @@ def hasher_of_texts(n_bits: int) -> SemanticHasher:
     )
 
 
-def require_new(path: str, files: str | None = None) -> str:
-    """How the files beside a new store begin; nothing may be there yet.
+def require_new(path: str, n_bits: int, files: str | None = None) -> str:
+    """How the files beside a new store begin; it can be made, and nothing is there yet.
+
+    Learning takes minutes, so what would refuse its result should do so before.
 
     Raises:
-        InvalidParameterError: There is something, or nobody says where files go.
+        InvalidParameterError: There is something, nobody says where files go, or `CodeStore`
+            can't make a store of such codes there.
+        UnreachableError: The server doesn't answer.
+        MissingPackageError: The engine needs a package that isn't installed.
     """
     beside = _beside(path, files)
     there = [name for name in (path, beside + HASHER, beside + WORDS) if os.path.exists(name)]
@@ -266,7 +273,40 @@ def require_new(path: str, files: str | None = None) -> str:
         raise InvalidParameterError(
             f"{there[0]} is there already. Add to it with --add, give another name, or remove it."
         )
+    if _is_server(path):
+        _require_free(path, n_bits)
+    else:
+        _require_folder(path, n_bits)
     return beside
+
+
+def _require_folder(path: str, n_bits: int) -> None:
+    """A store can be made where a file will be."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        with TemporaryDirectory(dir=folder) as trial:
+            CodeStore(os.path.join(trial, "trial.store"), n_bits).close()
+    except OSError as error:
+        raise InvalidParameterError(
+            f"{path} can't be made: {error.strerror}. The folder {folder} must exist and be "
+            "writable."
+        ) from error
+
+
+def _require_free(path: str, n_bits: int) -> None:
+    """A server has no store of that name, or an empty one that takes these codes."""
+    try:
+        store = CodeStore(path)
+    except InvalidParameterError as refusal:
+        if is_new(refusal):
+            return
+        raise
+    with store:
+        if len(store) or store.fingerprint is not None or store.n_bits != n_bits:
+            raise InvalidParameterError(
+                f"The server has that store already, of {len(store)} codes of {store.n_bits} bits "
+                f"of the hasher {store.fingerprint!r}. Add to it with --add, or give another name."
+            )
 
 
 def _beside(path: str, files: str | None) -> str:

@@ -3,8 +3,9 @@
     d(a, b) = Σ_j [a_j ≠ b_j]            d(q, b) = Σ_j |q_j| [b_j ≠ (q_j > 0)]
 
 Two codes are as far apart as the number of bits in which they differ; a real-valued query weighs
-each of these bits by how sure it is of it. Every search here is exact: the answer is that of
-comparing the query with each code, and among equally distant codes the lowest row comes first.
+each of these bits by how sure it is of it. The answer is that of comparing the
+query with each code, and among equally distant codes the lowest row comes first; only a store that
+is asked for ``index="ivf"`` looks at a part of the codes.
 
 | name | what it does |
 |---|---|

@@ -6,7 +6,7 @@ matrix then. So a crash can lose nothing that was acknowledged, and nothing need
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from isthmus.hashing.ball import Ball
 from isthmus.hashing.checks import Id
-from isthmus.hashing.codes import Codes, Words, as_bytes, as_words, n_bytes
+from isthmus.hashing.codes import Codes, as_bytes, as_words, n_bytes
 from isthmus.hashing.engine import Engine, Hits, Item, Opening
 from isthmus.hashing.filters import Filter, sqlite_sql
+from isthmus.hashing.index import Bits, Queries, Weights
+from isthmus.hashing.indexes import make_index
 from isthmus.hashing.packed import Packed
-from isthmus.hashing.scan import Rows, in_range, nearest
+from isthmus.hashing.scan import Rows, in_range
 from isthmus.hashing.table import (
     PART,
     open_table,
@@ -29,7 +31,6 @@ from isthmus.hashing.table import (
     settle,
     transaction,
 )
-from isthmus.hashing.weighted import nearest_weighted
 
 KEPT = 8  # filters whose rows are remembered until something is written
 
@@ -41,7 +42,7 @@ class Embedded(Engine):
         opening: The file, and what it should hold.
     """
 
-    exact = ball = weighted = True
+    ball = weighted = True
     max_k = None
 
     def __init__(self, opening: Opening) -> None:
@@ -51,7 +52,9 @@ class Embedded(Engine):
             about = settle(self._connection, opening)
             self.n_bits = about.n_bits
             self.fingerprint = about.fingerprint
-            self._packed = Packed(self.n_bits)
+            self._index = make_index(opening.index_name, opening.probes)
+            self.exact = self._index.exact
+            self._packed = Packed(self.n_bits, self._index.keep)
             self._ball: Ball | None = None
             self._fitting: dict[tuple[Any, ...], Rows] = {}  # rows that fit filters asked before
             self._next_slot = self._removals = 0
@@ -100,21 +103,21 @@ class Embedded(Engine):
         }
 
     def search(self, codes: Codes, k: int, where: Filter) -> list[Hits]:
-        """By comparing with each code."""
-        return self._nearest(lambda words: nearest(words, as_words(codes), k), where)
+        """As the index finds them."""
+        return self._nearest(Bits(codes), k, where)
 
     def search_weighted(self, weights: NDArray[Any], k: int, where: Filter) -> list[Hits]:
-        """By comparing with each code."""
-        return self._nearest(
-            lambda words: nearest_weighted(words.view(np.uint8), weights, k), where
-        )
+        """As the index finds them."""
+        return self._nearest(Weights(weights), k, where)
 
     def within(self, codes: Codes, radius: int, where: Filter) -> list[Hits]:
         """By whatever is least work (`ball`)."""
         queries = as_words(codes)
         with self._moment():
-            words, slots = self._chosen(where)
-            if where:
+            words, slots = self._packed.words, self._packed.slots
+            fitting = self._fit(where)
+            if fitting is not None:
+                words, slots = words[fitting], slots[fitting]
                 found = [in_range(words, query, radius) for query in queries]
             else:
                 self._ball = self._ball or Ball(words, self.n_bits)
@@ -192,19 +195,16 @@ class Embedded(Engine):
         elif n_new and self._ball is not None:
             self._ball.grow(self._packed.words)
 
-    def _nearest(
-        self, find: Callable[[Words], tuple[NDArray[Any], Rows]], where: Filter
-    ) -> list[Hits]:
+    def _nearest(self, queries: Queries, k: int, where: Filter) -> list[Hits]:
         with self._moment():
-            words, slots = self._chosen(where)
-            distances, rows = find(words)
-            return [self._hits(*each, slots) for each in zip(distances, rows, strict=True)]
+            words, slots = self._packed.words, self._packed.slots
+            found = self._index.nearest(words, queries, k, self._fit(where))
+            return [self._hits(*each, slots) for each in found]
 
-    def _chosen(self, where: Filter) -> tuple[Words, Rows]:
-        """Codes and slots of the rows that fit a filter."""
-        words, slots = self._packed.words, self._packed.slots
+    def _fit(self, where: Filter) -> Rows | None:
+        """The rows that fit a filter; None for all."""
         if not where:
-            return words, slots
+            return None
         sql, values = sqlite_sql(where)
         key = (sql, *values)
         if key not in self._fitting:
@@ -214,9 +214,8 @@ class Embedded(Engine):
             found = np.fromiter((slot for (slot,) in rows), np.int64)
             if len(self._fitting) == KEPT:
                 self._fitting.pop(next(iter(self._fitting)))
-            self._fitting[key] = np.searchsorted(slots, found)
-        fitting = self._fitting[key]
-        return words[fitting], slots[fitting]
+            self._fitting[key] = np.searchsorted(self._packed.slots, found)
+        return self._fitting[key]
 
     def _hits(self, distances: NDArray[Any], rows: Rows, slots: Rows) -> Hits:
         wanted = slots[rows].tolist()

@@ -20,6 +20,8 @@ from isthmus.hashing.checks import Id
 from isthmus.hashing.codes import Codes
 from isthmus.hashing.filters import Filter
 
+IS_NEW = " is a new store; it needs n_bits."
+
 
 class Hits(NamedTuple):
     """What was found for one query: ids, nearest first, and their distances (m,)."""
@@ -43,6 +45,8 @@ class Opening(NamedTuple):
     n_bits: int | None
     fingerprint: str | None
     durability: str
+    index_name: str = "scan"
+    probes: int | None = None
 
 
 class Engine(ABC):
@@ -123,6 +127,19 @@ def check_durability(shown: str, opening: Opening) -> None:
         )
 
 
+def check_scanned(shown: str, opening: Opening) -> None:
+    """A server compares with each code.
+
+    Raises:
+        InvalidParameterError: Something else is wanted of it.
+    """
+    if opening.index_name != "scan":
+        raise InvalidParameterError(
+            f"{shown} compares a query with all of its codes; index={opening.index_name!r} is "
+            "for a store that is a file. Leave it out."
+        )
+
+
 def bits_only(shown: str) -> InvalidParameterError:
     """The refusal of real-valued queries."""
     return InvalidParameterError(
@@ -133,7 +150,12 @@ def bits_only(shown: str) -> InvalidParameterError:
 
 def needs_n_bits(shown: str) -> InvalidParameterError:
     """The refusal of a new store of which nobody says how long its codes are."""
-    return InvalidParameterError(f"{shown} is a new store; it needs n_bits.")
+    return InvalidParameterError(f"{shown}{IS_NEW}")
+
+
+def is_new(refusal: InvalidParameterError) -> bool:
+    """Whether a store couldn't be opened because there is none yet, see `needs_n_bits`."""
+    return str(refusal).endswith(IS_NEW)
 
 
 def loaded(package: str, extra: str, shown: str) -> Any:

@@ -42,6 +42,7 @@ from isthmus.hashing.engine import (
     bits_only,
     check_durability,
     check_same,
+    check_scanned,
     loaded,
     needs_n_bits,
     tagged,
@@ -75,6 +76,7 @@ class Milvus(Engine):
             opening.path, lambda url: url.path.strip("/"), "codes"
         )
         check_durability(self.shown, opening)
+        check_scanned(self.shown, opening)
         self._pymilvus = loaded("pymilvus", "milvus", self.shown)
         self._next_slot = 0
         self._client: Any = None

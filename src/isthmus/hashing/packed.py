@@ -5,6 +5,8 @@ next search closes the gaps in one pass, once for a burst of removals. Rows keep
 the lowest row among equals is the one that was written first.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,9 +21,13 @@ class Packed:
 
     Args:
         n_bits: How many bits each code has.
+        on_gaps: Told of every row (n,), before gaps are closed, whether it stays.
     """
 
-    def __init__(self, n_bits: int) -> None:
+    def __init__(
+        self, n_bits: int, on_gaps: Callable[[NDArray[np.bool_]], None] = lambda kept: None
+    ) -> None:
+        self._on_gaps = on_gaps
         self._words = np.zeros((0, -(-n_bytes(n_bits) // WORD)), np.uint64)
         self._slots: Rows = np.zeros(0, np.int64)
         self._n = 0
@@ -67,6 +73,7 @@ class Packed:
         gone = np.searchsorted(self._slots[: self._n], np.concatenate(self._removed))
         kept = np.ones(self._n, dtype=bool)
         kept[gone] = False
+        self._on_gaps(kept)
         n = int(kept.sum())
         self._words[:n] = self._words[: self._n][kept]
         self._slots[:n] = self._slots[: self._n][kept]

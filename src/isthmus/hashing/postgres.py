@@ -38,6 +38,7 @@ from isthmus.hashing.engine import (
     bits_only,
     check_durability,
     check_same,
+    check_scanned,
     loaded,
     needs_n_bits,
     tagged,
@@ -69,6 +70,7 @@ class Postgres(Engine):
     def __init__(self, opening: Opening) -> None:
         url, name, self.shown = address(opening.path, lambda url: url.fragment, "codes")
         check_durability(self.shown, opening)
+        check_scanned(self.shown, opening)
         self._psycopg = loaded("psycopg", "postgres", self.shown)
         self._dsn, self._name = url._replace(fragment="").geturl(), name
         self._table = f'"isthmus_{name}"'

@@ -17,10 +17,11 @@ from isthmus.hashing.codes import Codes, check_codes, check_n_bits, n_bytes
 from isthmus.hashing.engine import Engine, Hits, Item, Opening
 from isthmus.hashing.engines import open_engine
 from isthmus.hashing.filters import parse_where
+from isthmus.hashing.indexes import check_index
 
 
 class CodeStore:
-    """Binary codes with ids and payloads, searched exactly.
+    """Binary codes with ids and payloads, searched exactly unless told otherwise.
 
     Ties go to what was written first; an id that is written again counts as new. Several processes
     may use a store at once, each with an object of its own, and every search sees all that was
@@ -42,16 +43,23 @@ class CodeStore:
         durability: Of a file. ``"process"``: what is acknowledged outlives the process.
             ``"power"``: and the loss of power, at some tenths of a millisecond more for each
             write. A server has rules of its own.
+        index: Of a file, how `search` finds. ``"scan"``: it compares a query with all codes.
+            ``"ivf"``: with those of the nearest cells, which finds most neighbours among many
+            millions in a small part of the time (docs/scale.md); up to 262,144 codes are still
+            compared with each. It is made in memory when first asked; `within` stays exact.
+        probes: In how many cells ``"ivf"`` looks; 64 for None. More find more and take longer. For
+            filters and real-valued queries it looks in more than that.
 
     Attributes:
-        exact: Whether a search gives the true neighbours.
+        exact: Whether a search always gives the true neighbours.
         ball: Whether `within` is answered.
         weighted: Whether `search` takes real-valued queries.
         max_k: The most neighbours that can be asked for; None for any number.
 
     Raises:
         InvalidParameterError: Another number of bits or another fingerprint than the store's, an
-            unknown scheme, or a folder that isn't there or can't be written.
+            unknown scheme or index, probes without ``"ivf"``, or a folder that isn't there or
+            can't be written.
         FileFormatError: The file is damaged, or no store.
         UnreachableError: The server doesn't answer.
         MissingPackageError: The engine needs a package that isn't installed.
@@ -63,13 +71,17 @@ class CodeStore:
         n_bits: int | None = None,
         fingerprint: str | None = None,
         durability: str = "process",
+        index: str = "scan",
+        probes: int | None = None,
     ) -> None:
         if n_bits is not None:
             check_n_bits(n_bits)
         if not isinstance(fingerprint, str | None):
             raise InvalidParameterError(f"fingerprint must be text; got {fingerprint!r:.100}.")
         self._path = os.fspath(path)
-        self._engine = open_engine(Opening(self._path, n_bits, fingerprint, durability))
+        check_index(index, probes)
+        opening = Opening(self._path, n_bits, fingerprint, durability, index, probes)
+        self._engine = open_engine(opening)
         self._open = True
 
     @property
@@ -89,7 +101,7 @@ class CodeStore:
 
     @property
     def exact(self) -> bool:
-        """Whether a search gives the true neighbours."""
+        """Whether a search always gives the true neighbours."""
         return self._engine.exact
 
     @property

@@ -11,10 +11,12 @@ All 256 values of a byte have their part of the sum in a table of the query, so 
 one look-up a byte. The parts are added in one fixed order: equal codes are equally far.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.hashing.codes import Codes
+from isthmus.hashing.codes import Codes, Words
 from isthmus.hashing.scan import BLOCK, Best, Rows, stack
 
 Floats = NDArray[np.float64]
@@ -43,6 +45,18 @@ def nearest_weighted(codes: Codes, queries: Floats, k: int) -> tuple[Floats, Row
         for table, kept in zip(tables, best, strict=True):
             kept.see(_distances(columns, table), start)
     return stack(best, k, np.float64)
+
+
+def weighted_measure(query: Floats) -> Callable[[Words], Floats]:
+    """What measures the weighted distances (n,) of codes (n, w) to one query (n_bits,)."""
+    tables = _tables(query)
+
+    def measured(words: Words) -> Floats:
+        codes = words.view(np.uint8)
+        blocks = (codes[start : start + BLOCK] for start in range(0, max(1, len(codes)), BLOCK))
+        return np.concatenate([_distances(np.ascontiguousarray(b.T), tables) for b in blocks])
+
+    return measured
 
 
 def _tables(query: Floats) -> Floats:
