@@ -12,17 +12,9 @@ from torch.nn import functional as F
 
 from isthmus import Categorical, Gaussian, GaussianNoise, Masking
 from isthmus.objective import Objective
-from isthmus.prediction import (
-    Confident,
-    Drawn,
-    Expected,
-    Labelled,
-    Predictor,
-    Supervision,
-    Thaw,
-    make_head,
-)
+from isthmus.prediction import Labelled, Predictor, Supervision, Thaw, make_head
 from isthmus.training import Part, Stepper, steady
+from isthmus.virtual import Confident, Drawn, Expected
 from tests.problems import make_model, wake
 
 N, D, K = 40, 5, 3
@@ -147,6 +139,22 @@ def test_expected_labels_cost_the_divergence(rng):
     found = Expected()(Categorical(4), (one,), (two,), generator())
     p, q = softmax(one[:, 0].numpy(), axis=1), softmax(two[:, 0].numpy(), axis=1)
     np.testing.assert_allclose(found, entropy(p, q, axis=1))
+
+
+def test_a_prior_fades_as_the_training_goes_on(batch, rng):
+    """p(ŷ | x) ∝ p(y | f(x)) s(y)^(1 − t), worked out beside the objective."""
+    both, s = predictor(batch.z), rng.dirichlet(np.ones(K), size=2 * N)
+    known = replace(batch, log_prior=torch.from_numpy(np.log(s)))
+    objective = supervision(consistency=2.0, virtual=Expected())
+    logits = both.decode(both.code(batch.others))[0].detach()[:, 0].numpy()
+    p = softmax(logits, axis=1)
+    for progress in (0.0, 0.3, 1.0):
+        asked = p * s ** (1 - progress)
+        asked /= asked.sum(1, keepdims=True)
+        truth = 2.0 * entropy(asked, p, axis=1).mean()
+        terms = objective(both, known, generator(), progress)
+        found = terms.penalties["consistency"][0].item()
+        assert found == pytest.approx(truth, rel=1e-9, abs=1e-12)
 
 
 def test_only_confident_classes_count():

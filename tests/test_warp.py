@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import affine_transform
+from torch.nn.functional import affine_grid
 
 from isthmus import Autoencoder, InvalidParameterError, Warp, load, save
 from isthmus.corruptions import Cells
+from isthmus.corruptions.warp import _old_places
 
 
 def generator(seed=3):
@@ -66,3 +68,10 @@ def test_it_is_kept_in_a_file(tmp_path):
     model = Autoencoder(2, corruption=[Warp(6, 5, shift=1), "masking"], max_epochs=1).fit(x)
     save(model, tmp_path / "m.safetensors")
     assert load(tmp_path / "m.safetensors").corruption == [Warp(6, 5, shift=1), "masking"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (28, 28), (5, 9)])
+def test_places_are_those_of_torchs_affine_grid(shape):
+    maps = torch.randn((6, 2, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    truth = affine_grid(maps, [6, 1, *shape], align_corners=False)
+    torch.testing.assert_close(_old_places(maps, shape), truth, rtol=0, atol=1e-14)

@@ -42,8 +42,11 @@ def nearest(x: Tensor, k: int) -> Tensor:
     n, x = len(x), x - x.mean(0)
     lengths = x.square().sum(1)
     found = torch.empty((n, k), dtype=torch.long, device=x.device)
-    for index in torch.arange(n, device=x.device).split(max(1, BLOCK_CELLS // n)):
-        squares = _of_centered(x[index], x, lengths)
+    size = min(n, max(1, BLOCK_CELLS // n))
+    block = torch.empty((size, n), dtype=x.dtype, device=x.device)
+    for index in torch.arange(n, device=x.device).split(size):
+        # ‖a‖² is the same for a whole line, and so leaves its order as it is
+        squares = torch.addmm(lengths, x[index], x.T, alpha=-2, out=block[: len(index)])
         squares[torch.arange(len(index), device=x.device), index] = torch.inf
         found[index] = squares.topk(k, largest=False).indices
     return found

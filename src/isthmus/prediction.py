@@ -11,15 +11,14 @@ predictions *consistent*: ŷ is a virtual label, which the model gives to the cl
 find again in a corrupted one. So a row without a label teaches that its neighbours under C are of
 its class. Of classes ŷ has the probabilities p(y | h), and the term is KL(p(y | h) ‖ p(y | h̃))
 (Sajjadi et al., 2016); or it is the most probable one, where that is probable enough (Lee, 2013;
-Sohn et al., 2020). Of numbers ŷ is drawn from p(y | h), which is the same up to a constant. The
-copy may besides be moved a step where its prediction changes most (virtual adversarial training,
-Miyato et al., 2018).
+Sohn et al., 2020); what labels of near rows say may be its prior at first (`isthmus.virtual`). Of
+numbers ŷ is drawn from p(y | h), which is the same up to a constant. The copy may besides be moved
+a step where its prediction changes most (virtual adversarial training, Miyato et al., 2018).
 
 All terms are in nats per row and in the units of the user, so λ = 1 weighs what a label says like
 what the features say.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from isthmus.model import Model, Shape
 from isthmus.networks import MLP
 from isthmus.objective import Objective, Terms
 from isthmus.sparse import Batch, dense
+from isthmus.virtual import Virtual, with_prior
 
 THAWED_BY = 0.5
 PROBE = 0.1
@@ -48,12 +48,15 @@ class Labelled:
         y: Their labels, scaled, (n, 1).
         weight: w of each, (n,).
         others: Scaled rows (m, d) of the whole data; None where only labels teach.
+        log_prior: log s(y) of each of the others, (m, K): what near labels say of them; None
+            where they were not asked.
     """
 
     z: Batch
     y: Tensor
     weight: Tensor
     others: Batch | None = None
+    log_prior: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.z if self.others is None else self.others)
@@ -201,65 +204,6 @@ class Thaw:
                 parameter.requires_grad_(number >= n - free)
 
 
-class Virtual(ABC):
-    """What a row without a label asks of its corrupted copy: the prediction for the clean one."""
-
-    @abstractmethod
-    def __call__(
-        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
-    ) -> Tensor:
-        """The cost of what is predicted for the copies, in nats, (n,).
-
-        Args:
-            likelihood: p(y | h).
-            eta: Of the clean rows, without a graph.
-            found: Of their copies.
-            generator: Source of draws.
-        """
-
-
-@dataclass(frozen=True)
-class Expected(Virtual):
-    """KL(p(y | h) ‖ p(y | h̃)) of classes."""
-
-    def __call__(
-        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
-    ) -> Tensor:
-        """See `Virtual`."""
-        target, log_prob = (each[0].flatten(1).log_softmax(1) for each in (eta, found))
-        return (target.exp() * (target - log_prob)).sum(1)
-
-
-@dataclass(frozen=True)
-class Confident(Virtual):
-    """−log p(ŷ | h̃) of the most probable class ŷ; it counts where it is at least so probable.
-
-    Attributes:
-        least: The probability.
-    """
-
-    least: float
-
-    def __call__(
-        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
-    ) -> Tensor:
-        """See `Virtual`."""
-        y = likelihood.mean(eta)
-        probability = likelihood.log_prob(y, eta).exp()
-        return (probability[:, 0] >= self.least).to(y.dtype) * likelihood.nll(y, found)
-
-
-@dataclass(frozen=True)
-class Drawn(Virtual):
-    """−log p(ŷ | h̃) of a draw ŷ of p(y | h): the divergence, up to a constant, in the mean."""
-
-    def __call__(
-        self, likelihood: Likelihood, eta: Eta, found: Eta, generator: torch.Generator
-    ) -> Tensor:
-        """See `Virtual`."""
-        return likelihood.nll(likelihood.sample(eta, generator), found)
-
-
 @dataclass(frozen=True)
 class Supervision:
     """The objective L of the module's first lines.
@@ -306,7 +250,7 @@ class Supervision:
         nll = batch.weight * model.head.nll(batch.y, h)
         means = {}
         if batch.others is not None and self.consistency:
-            inconsistent = self._inconsistency(model, batch.others, generator)
+            inconsistent = self._inconsistency(model, batch, generator, progress)
             means["consistency"] = self.consistency * inconsistent.mean()
         if batch.others is not None and self.reconstruction:
             terms = self.rows(model.model, batch.others, generator, progress)
@@ -314,10 +258,16 @@ class Supervision:
         penalties = {name: mean.expand(len(nll)) for name, mean in means.items()}
         return Terms(nll, None, None, penalties)
 
-    def _inconsistency(self, model: Predictor, z: Batch, generator: torch.Generator) -> Tensor:
-        """What ŷ costs in the corrupted copy of each row, (m,)."""
+    def _inconsistency(
+        self, model: Predictor, batch: Labelled, generator: torch.Generator, progress: float
+    ) -> Tensor:
+        """What ŷ costs in the corrupted copy of each of the others, (m,)."""
+        z = batch.others
+        assert z is not None
         with torch.no_grad():
             eta = model.decode(model.code(z))
+            if batch.log_prior is not None:
+                eta = with_prior(eta, batch.log_prior, 1 - progress)
         entered = self.seen.corrupted(model.model, z, generator)[0]
 
         def cost(x: Batch) -> Tensor:

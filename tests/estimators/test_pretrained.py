@@ -19,8 +19,10 @@ from isthmus import (
     PretrainedClassifier,
     PretrainedRegressor,
 )
+from isthmus.estimators import fine_tune
 from isthmus.estimators.calibrate import temperature
 from isthmus.estimators.labels import hold_out
+from isthmus.training import spread as spread_module
 from tests.estimators.pretrained_cases import CLASSES, QUICK, ROWS, TINY
 
 LONG = {
@@ -136,6 +138,79 @@ def test_rows_without_labels_lead_from_eight_labels_to_the_best_possible(seed):
     model = PretrainedClassifier(network, max_epochs=20, **others, **how).fit(X, few)
     assert alone < problem.best - 0.1
     assert abs(model.score(X, truth) - problem.best) < 0.03
+
+
+def two_rings(n=600):
+    """Two circles around each other with little noise, and one label of each."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(n) % 2
+    turn = rng.uniform(0, 2 * np.pi, n)
+    X = (1 + truth)[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
+    few = np.where(np.arange(n) < 2, truth, -1)
+    return X + 0.03 * rng.normal(size=X.shape), truth, few
+
+
+def test_labels_spread_along_what_rows_lie_on():
+    """Two labels say nothing of rings; a graph of codes, which are the rows turned, does."""
+    X, truth, few = two_rings()
+    turned = {"hidden": (), "tied": True, "likelihood": "gaussian_shared", "max_epochs": 60}
+    network = Autoencoder(2, learning_rate=1e-2, batch_size=50, random_state=0, **turned)
+    how = {
+        "autoencoder": network.fit(X),
+        "head": (32,),
+        "corruption": GaussianNoise(0.05),
+        "consistency": 1.0,
+        "confidence": 0.9,
+        "learning_rate": 1e-2,
+        "max_epochs": 30,
+        "validation_fraction": 0,
+        "random_state": 0,
+    }
+    assert PretrainedClassifier(**how).fit(X, few).score(X, truth) < 0.8
+    assert PretrainedClassifier(neighbours=8, **how).fit(X, few).score(X, truth) > 0.98
+
+
+@pytest.mark.parametrize("most", [20, 60, 1000])
+def test_labels_are_in_the_graph_at_their_rows(monkeypatch, rows, classes, most):
+    seen = []
+
+    def spy(codes, chosen, n_rows, y, k):
+        seen.append((codes.numpy(), chosen, n_rows, y, k))
+        return spread_module.spread_labels(codes, chosen, n_rows, y, k)
+
+    monkeypatch.setattr(spread_module, "GRAPH_ROWS", most)
+    monkeypatch.setattr(fine_tune, "spread_labels", spy)
+    few = np.where(np.arange(120) % 3 == 0, classes, -1)
+    how = {"neighbours": 4, "consistency": 1.0, "corruption": "masking", "max_epochs": 1}
+    network = Autoencoder(**TINY).fit(rows)
+    weight = {0: 1.0, 1: 3.0, 2: 1.0}
+    model = PretrainedClassifier(
+        network, validation_fraction=0, class_weight=weight, random_state=0, **how
+    )
+    model.fit(rows, few)
+    codes, chosen, n_rows, y, k = seen[0]
+    assert (n_rows, k, len(chosen)) == (120, 4, min(most, 120))
+    np.testing.assert_allclose(
+        codes, network.transform(rows.astype(np.float32))[chosen], atol=1e-5
+    )
+    assert ((y > 0).sum(1) == (few[chosen] >= 0)).all()
+    assert (y > 0).sum() == min(most, 40)
+    labelled = few[chosen] >= 0
+    assert (y.argmax(1) == few[chosen])[labelled].all()
+    given = np.array([weight[each] for each in few[chosen][labelled]])
+    np.testing.assert_allclose(y.sum(1)[labelled] / given, y.sum(1)[labelled][0] / given[0])
+
+
+def test_held_out_labels_do_not_spread(rows, classes):
+    """Labels of held-out rows may be any: training does not see them."""
+    how = {"neighbours": 3, "consistency": 1.0, "corruption": "masking", **QUICK}
+    first = PretrainedClassifier(Autoencoder(**TINY), validation_fraction=0.5, patience=9, **how)
+    _, held = hold_out(classes.astype(float), 0.5, np.random.default_rng(0), by_class=True)
+    swapped = classes.copy()
+    pair = next([a, b] for a in held for b in held if classes[a] != classes[b])
+    swapped[pair] = swapped[pair[::-1]]
+    nll = [e.nll for e in first.fit(rows, classes).history_]
+    assert nll == [e.nll for e in first.fit(rows, swapped).history_]
 
 
 def test_a_code_of_all_rows_needs_fewer_labels():

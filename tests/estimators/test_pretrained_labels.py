@@ -111,6 +111,9 @@ def test_constant_numbers_and_counts():
     ("wrong", "message"),
     [
         ({"consistency": 1.0}, "there is no corruption; give one"),
+        ({"neighbours": 3}, "neighbours=3 spreads labels .* give consistency=1.0 as well"),
+        ({"neighbours": -1}, "neighbours must be a whole number, 0 or more; got -1"),
+        ({"labelled_batch_size": 0}, "labelled_batch_size must be a whole number, 1 or more"),
         ({"reconstruction": -1}, "reconstruction must be a number, 0 or more; got -1"),
         ({"layer_decay": "x"}, "layer_decay must be a number"),
         ({"confidence": 1.0}, "confidence must be a number above 0 and below 1"),

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from isthmus.training import DenseRows, LabelledRows
+from isthmus.training import DenseRows, LabelledRows, Prior
 
 
 def numbered(n, first=0):
@@ -46,6 +46,29 @@ def test_beside_others_a_pass_is_one_over_them(n):
     assert sorted(others[:, 0].tolist()) == list(range(1000, 1023))
     assert all(len(batch.z) == min(4, n) for batch in batches)
     assert all(len(set(batch.z[:, 0].tolist())) == len(batch.z) for batch in batches)
+
+
+def test_fewer_labelled_rows_may_be_beside_a_batch():
+    rows = numbered(8)
+    others = DenseRows(numbered(20, 1000))
+    few = LabelledRows(DenseRows(rows), rows, rows[:, 0], others, size=2)
+    batches = list(few.batches(10, generator()))
+    assert [(len(batch.z), len(batch.others)) for batch in batches] == [(2, 10), (2, 10)]
+    alone = LabelledRows(DenseRows(rows), rows, rows[:, 0], None, size=2)
+    assert [len(batch.z) for batch in alone.batches(8, generator())] == [8]
+
+
+def test_the_prior_of_the_others_is_that_of_the_same_rows():
+    rows, others = numbered(8), DenseRows(numbered(23, 1000))
+    prior = Prior(torch.arange(23), numbered(24, 1000))
+    known = LabelledRows(DenseRows(rows), rows, rows[:, 0], others, prior=prior)
+    batches = list(known.batches(5, generator()))
+    assert all(torch.equal(batch.others, batch.log_prior) for batch in batches)
+    unknown = LabelledRows(DenseRows(rows), rows, rows[:, 0], others)
+    for a, b in zip(batches, unknown.batches(5, generator()), strict=True):
+        assert torch.equal(a.z, b.z)
+        assert torch.equal(a.others, b.others)
+        assert b.log_prior is None
 
 
 def test_labelled_rows_take_turns():

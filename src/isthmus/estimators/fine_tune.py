@@ -27,21 +27,28 @@ from isthmus.estimators.tables import open_rows
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.objective import Objective
-from isthmus.prediction import Predictor, Supervision, Thaw, Virtual, make_head
+from isthmus.prediction import Predictor, Supervision, Thaw, make_head
 from isthmus.sparse import Batch
 from isthmus.training import (
     Epoch,
     LabelledRows,
     Part,
     Plan,
+    Prior,
     Rows,
+    RowsInMemory,
     Stepper,
     StreamRows,
     WarmUpAndCosine,
     count_steps,
+    graph_rows,
     make_rows,
+    spread_labels,
     train,
 )
+from isthmus.virtual import Virtual
+
+GRAPH_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Tuning:
         reconstruction: λ.
         consistency: c.
         radius: Of the adversary's step, in the user's units.
+        neighbours: Near rows that each is joined to where labels spread; 0 if they don't.
+        labelled_batch: Labelled rows per step beside rows of all; None is as many.
     """
 
     head: tuple[int, ...]
@@ -67,13 +76,16 @@ class Tuning:
     reconstruction: float
     consistency: float
     radius: float
+    neighbours: int
+    labelled_batch: int | None
 
 
 def read_tuning(params: dict[str, Any]) -> Tuning:
     """How to fine-tune, from an estimator's parameters.
 
     Raises:
-        InvalidParameterError: A value outside its range, or consistency without a corruption.
+        InvalidParameterError: A value outside its range, consistency without a corruption, or
+            neighbours without consistency.
     """
     freeze, decay = params["freeze"], params["layer_decay"]
     weights = {name: params[name] for name in ("reconstruction", "consistency", "adversary")}
@@ -87,10 +99,17 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
             "consistency compares predictions for clean and corrupted rows, and there is no "
             "corruption; give one, such as corruption=Masking(0.25), or adversary=1.0."
         )
+    near = whole("neighbours", params.get("neighbours", 0), 0)
+    if near and not weights["consistency"]:
+        raise InvalidParameterError(
+            f"neighbours={near} spreads labels to rows without one, and only consistency learns "
+            "from these; give consistency=1.0 as well, or neighbours=0."
+        )
     if not isinstance(params["head"], tuple | list):
         raise InvalidParameterError(
             f"head must be a tuple of widths, such as (64,) or (); got {params['head']!r}."
         )
+    size = params["labelled_batch_size"]
     held = (
         None if freeze is True else whole("freeze", int(freeze) if freeze is False else freeze, 0)
     )
@@ -103,6 +122,8 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
         float(weights["reconstruction"]),
         float(weights["consistency"]),
         float(weights["adversary"]),
+        near,
+        None if size is None else whole("labelled_batch_size", size, 1),
     )
 
 
@@ -251,15 +272,43 @@ class Course:
         self._numbers = places.rows if isinstance(data, Matrix) else np.arange(len(places.rows))
         self._answers = answers
         others = _all_rows(data, model) if self.objective.reads_all_rows else None
-        self.rows = self._at(places.train, others)
+        prior = self._prior(others, places) if tuning.neighbours else None
+        self.rows = self._at(places.train, others, prior)
         self.held_out = self._at(places.held_out) if len(places.held_out) else None
 
-    def _at(self, places: NDArray[np.intp], others: Rows[Batch] | None = None) -> LabelledRows:
+    def _prior(self, others: Rows[Batch] | None, places: Places) -> Prior:
+        """What the labels that are trained on say of all rows, in the codes as they are."""
+        if not isinstance(others, RowsInMemory):
+            raise InvalidParameterError(
+                f"neighbours={self._tuning.neighbours} needs all rows in memory, and these are "
+                "read from files; give neighbours=0, or an array."
+            )
+        answers, rng = self._answers, np.random.default_rng(self._seed)
+        labelled = places.rows[places.train]
+        chosen = graph_rows(labelled, len(others), rng)
+        seen = places.train[np.isin(labelled, chosen)]
+        at = np.searchsorted(chosen, places.rows[seen])
+        y = np.zeros((len(chosen), answers.likelihood.traits.width(1)))
+        y[at, answers.y[seen, 0].astype(np.intp)] = answers.weight[seen]
+        model = self.predictor.model
+        numbers = torch.from_numpy(chosen).to(model.device)
+        with torch.no_grad():
+            codes = [model.code(others.batch(each)) for each in numbers.split(GRAPH_BLOCK)]
+        near = self._tuning.neighbours
+        return spread_labels(torch.cat(codes), chosen, len(others), y, near)
+
+    def _at(
+        self,
+        places: NDArray[np.intp],
+        others: Rows[Batch] | None = None,
+        prior: Prior | None = None,
+    ) -> LabelledRows:
         model, answers = self.predictor.model, self._answers
         rows = make_rows(self._labelled, self._numbers[places], model)
         y = self.predictor.head.scaled(torch.from_numpy(answers.y[places]).to(model.device))
         weight = torch.from_numpy(answers.weight[places]).float().to(model.device)
-        return LabelledRows(rows, y.float(), weight, others)
+        size = self._tuning.labelled_batch
+        return LabelledRows(rows, y.float(), weight, others, size, prior)
 
     def _parts(self) -> list[Part]:
         """The highest layer of the encoder is the fastest; head and decoder have full speed."""

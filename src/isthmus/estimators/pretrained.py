@@ -1,7 +1,6 @@
 """`PretrainedClassifier` and `PretrainedRegressor`: all rows teach the encoder, few the answer.
 
-First an autoencoder learns from all rows, with labels or without; then its encoder and a small
-head learn −log p(y | h) from the labelled ones (see `isthmus.prediction`).
+First an autoencoder learns from all rows; then its encoder and a small head learn −log p(y | h).
 """
 
 from typing import Any
@@ -27,7 +26,7 @@ from isthmus.estimators.labels import (
 from isthmus.estimators.resolve import number
 from isthmus.estimators.supervised import Pretrained
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Likelihood
-from isthmus.prediction import Confident, Drawn, Expected, Virtual
+from isthmus.virtual import Confident, Drawn, Expected, Virtual
 
 OneCorruption = str | Corruption
 
@@ -35,7 +34,7 @@ OneCorruption = str | Corruption
 class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  # scikit-learn has no types
     """Classes from an encoder that has learned from all rows, with labels or without.
 
-    First an autoencoder is fitted to all rows. Then its encoder f and a small head are trained on
+    First an autoencoder is fitted to all rows; then its encoder f and a small head are trained on
 
         E[ − w_y log p(y | f(x̃)) ] + c E[ − log p(ŷ | f(x̃)) ] + λ E[ J(x) ] ,   x̃ ~ C(x̃ | x)
 
@@ -43,9 +42,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
     the autoencoder's objective. All terms are in nats. Held-out labels stop the training early and
     set the temperature of `predict_proba` (Guo et al., 2017).
 
-    A row without a label has −1 among numbers, as in scikit-learn, and None or NaN among strings,
-    booleans and numbers alike. (Where −1 and one other number are all the labels that there are,
-    they are two classes.)
+    A row without a label has −1 among numbers, as in scikit-learn, or None or NaN among any kind.
+    (Where −1 and one other number are all the labels that there are, they are two classes.)
 
     Args:
         autoencoder: An `Autoencoder` or a `StackedAutoencoder`; None is ``Autoencoder()``. One
@@ -66,6 +64,9 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         confidence: None compares the probabilities of all classes (Sajjadi et al., 2016); a
             number takes the most probable one, and only where it is so probable (Sohn et al.,
             2020).
+        neighbours: k above 0 first spreads labels over a graph of each row and the k with the
+            nearest codes (Zhou et al., 2004); what arrives is a prior of virtual labels, which
+            fades as training goes on. Of more rows, 32,768 are in the graph. 0 for none.
         adversary: Length of a step that moves the copy where its prediction changes most (virtual
             adversarial training, Miyato et al., 2018), in the units of `GaussianNoise`; 0 for
             none.
@@ -73,6 +74,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         optimizer: As in `Autoencoder`.
         learning_rate: The highest rate; it warms up and decays along a cosine.
         batch_size: Labelled rows per step, and rows of all.
+        labelled_batch_size: Labelled rows per step beside rows of all; None is ``batch_size``.
         max_epochs: Passes at most: over the labelled rows, or over all rows where
             ``reconstruction`` or ``consistency`` read them.
         validation_fraction: Part of each class's labels held out; 0 for none.
@@ -83,9 +85,8 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         verbose: 1 shows a progress bar on a terminal; 2 keeps it.
 
     Attributes:
-        autoencoder_: The autoencoder, with the fine-tuned encoder: its ``transform`` gives
-            fine-tuned codes. Its decoder has followed them only where ``reconstruction`` is above
-            0.
+        autoencoder_: The autoencoder with the fine-tuned encoder, for `transform`. Its decoder has
+            followed only where ``reconstruction`` is above 0.
         head_: p(y | h), an `isthmus.model.Model`.
         classes_: The classes, sorted.
         temperature_: What logits are divided by; 1 without held-out labels.
@@ -116,11 +117,13 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         reconstruction: float = 0.0,
         consistency: float = 0.0,
         confidence: float | None = None,
+        neighbours: int = 0,
         adversary: float = 0.0,
         class_weight: str | dict[Any, float] | None = None,
         optimizer: str = "adamw",
         learning_rate: float = 1e-3,
         batch_size: int = 64,
+        labelled_batch_size: int | None = None,
         max_epochs: int = 100,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -139,11 +142,13 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         self.reconstruction = reconstruction
         self.consistency = consistency
         self.confidence = confidence
+        self.neighbours = neighbours
         self.adversary = adversary
         self.class_weight = class_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.labelled_batch_size = labelled_batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.patience = patience
@@ -258,17 +263,18 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         likelihood: p(y | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object: Gaussian
             for means, Laplace for medians, Poisson for counts.
         head: Hidden widths between code and y.
-        freeze: True keeps the encoder as it is; a number keeps so many of its lowest layers.
+        freeze: As in `PretrainedClassifier`, and so are all that are not described here.
         gradual: Whether the encoder's layers begin to move one by one, from the top.
         layer_decay: Learning rate of each layer as a factor of that of the layer above it.
-        corruption: C: one or a list, names or objects; None for none.
-        reconstruction: λ, the weight of the autoencoder's objective.
+        corruption: C.
+        reconstruction: λ.
         consistency: c, the weight of virtual labels.
-        adversary: As in `PretrainedClassifier`.
+        adversary: Length of a step that moves the copy.
         optimizer: As in `Autoencoder`.
-        learning_rate: The highest rate; it warms up and decays along a cosine.
+        learning_rate: The highest.
         batch_size: Labelled rows per step, and rows of all.
-        max_epochs: As in `PretrainedClassifier`.
+        labelled_batch_size: Labelled rows per step beside rows of all.
+        max_epochs: Passes at most.
         validation_fraction: Part of the labels held out; 0 for none.
         patience: Epochs without better held-out labels before training stops.
         device: As in `PretrainedClassifier`.
@@ -302,6 +308,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         optimizer: str = "adamw",
         learning_rate: float = 1e-3,
         batch_size: int = 64,
+        labelled_batch_size: int | None = None,
         max_epochs: int = 100,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -324,6 +331,7 @@ class PretrainedRegressor(RegressorMixin, Pretrained):  # type: ignore[misc]  # 
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.labelled_batch_size = labelled_batch_size
         self.max_epochs = max_epochs
         self.validation_fraction = validation_fraction
         self.patience = patience

@@ -16,6 +16,7 @@ from isthmus.training.optimizers import (
 )
 from isthmus.training.precision import find_device, require_precision
 from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
+from isthmus.training.spread import Prior, graph_rows, spread_labels
 from isthmus.training.stream import Choice, SetAside, StreamRows
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "NearRows",
     "Part",
     "Plan",
+    "Prior",
     "Rows",
     "RowsInMemory",
     "SetAside",
@@ -39,10 +41,12 @@ __all__ = [
     "ahead",
     "count_steps",
     "find_device",
+    "graph_rows",
     "make_rows",
     "near_rows",
     "require_optimizer",
     "require_precision",
+    "spread_labels",
     "steady",
     "train",
     "validate",
