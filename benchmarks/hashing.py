@@ -96,12 +96,15 @@ def ways_of_hasher(hasher: Any, codes: NDArray[np.uint8], corpus: Corpus) -> dic
     n_bits, queries = hasher.n_bits, corpus.query_vectors
     hamming = by_bits(codes, hasher.transform(queries), n_bits)
     weighted = by_weights(codes, hasher.query(queries), n_bits)
+
+    def decoded_scores(some: slice, rows: NDArray[np.int64]) -> NDArray:
+        return hasher.rerank(queries[some], codes[rows])
+
     ways = {
         "Hamming": hamming,
         "real-valued query": weighted,
-        f"decoded, {SHORT} by real-valued query": ranked_again(
-            weighted, lambda some, rows: hasher.rerank(queries[some], codes[rows]), SHORT
-        ),
+        f"decoded, {SHORT} by Hamming": ranked_again(hamming, decoded_scores, SHORT),
+        f"decoded, {SHORT} by real-valued query": ranked_again(weighted, decoded_scores, SHORT),
     }
     if not len(corpus.base_labels):
         decoded = hasher.decode(codes)
