@@ -252,7 +252,9 @@ def deep(asked: argparse.Namespace) -> None:
     shared = {
         "hidden": (1000, 500, 250),
         "likelihood": "gaussian_shared",
-        "max_epochs": times(120, asked.epochs),
+        "batch_size": 128,
+        "learning_rate": 2e-3,
+        "max_epochs": times(100, asked.epochs),
         "validation_fraction": 0,
         "random_state": 0,
     }

@@ -203,6 +203,12 @@ def test_noise_before_the_sigmoid_makes_bits_and_rounding_cheap():
     assert lost[None] < 0.03 < 1 < lost[0.0]
 
 
+@pytest.mark.parametrize(("n_bits", "noise"), [(128, 32.0), (129, 4.0)])
+def test_much_noise_is_for_codes_that_are_not_wide(n_bits, noise):
+    hasher = SemanticHasher(n_bits, max_epochs=1, rounds=0, decoder_hidden=(), random_state=0)
+    assert hasher.fit(ROWS[:64]).model_.encoder == NoisySigmoid(noise)
+
+
 # ---- documents and images -----------------------------------------------------------------------
 
 

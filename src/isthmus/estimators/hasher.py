@@ -73,7 +73,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         metric: ``"cosine"`` or ``"euclidean"``: what near means. Under the cosine rows are
             divided by their length before anything else, where the likelihood is isotropic.
         encoder: p(h | x), ``NoisySigmoid(...)`` or ``BernoulliCode(...)``, or its name; None is
-            ``NoisySigmoid(32.0)``, so much noise that rounding costs little.
+            ``NoisySigmoid(32.0)``, so much noise that rounding costs little, and of more than 128
+            bits ``NoisySigmoid(4.0)``.
         balance: Weight of `isthmus.Balance` while learning by gradient.
         corruption: C(x̃ | x) while learning by gradient: one or a list, names or objects. With
             `isthmus.NeighbourWalk` codes keep what near rows have in common: for finding what is

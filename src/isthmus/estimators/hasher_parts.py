@@ -22,7 +22,7 @@ TRAINING_ROWS = 1 << 18
 FIRST_PART = 0.2
 WIDE, WIDEST, MANY_BITS = (2048,), (4096,), 128
 STEPS, LEAST_BATCH = 32, 32
-NOISY = NoisySigmoid(32.0)
+NOISE, NOISE_OF_MANY = 32.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
     recipe = read_recipe(
         {
             **params,
-            "encoder": NOISY if params["encoder"] is None else params["encoder"],
+            "encoder": _encoder(params["encoder"], n_bits),
             "n_components": n_bits,
             "network": "shortcut",
             "tied": False,
@@ -84,6 +84,13 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
         Rounds(n_rounds, _passes(plan.max_epochs, n_rounds), prior),
         metric,
     )
+
+
+def _encoder(given: Any, n_bits: int) -> Any:
+    if given is not None:
+        return given
+    # of many bits much noise costs neighbours by Hamming distance
+    return NoisySigmoid(NOISE if n_bits <= MANY_BITS else NOISE_OF_MANY)
 
 
 def _widths(given: Any) -> tuple[int, ...] | None:
