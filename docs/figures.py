@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import label_figures  # noqa: F401  # its pictures are drawn here too
-import map_figures  # noqa: F401
+import map_figures  # noqa: F401  # and here
 import numpy as np
 from ground import (
     DIGITS,
