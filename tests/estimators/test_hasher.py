@@ -209,6 +209,18 @@ def test_much_noise_is_for_codes_that_are_not_wide(n_bits, noise):
     assert hasher.fit(ROWS[:64]).model_.encoder == NoisySigmoid(noise)
 
 
+@pytest.mark.parametrize(("n_bits", "prior"), [(128, 1.0), (129, 2.0)])
+def test_of_many_bits_the_encoder_s_opinion_weighs_more(n_bits, prior, tmp_path):
+    quick = {"max_epochs": 2, "rounds": 1, "decoder_hidden": (), "random_state": 0}
+    left_open = SemanticHasher(n_bits, **quick).fit(ROWS[:64])
+    said = SemanticHasher(n_bits, prior=prior, **quick).fit(ROWS[:64])
+    assert left_open.fingerprint_ == said.fingerprint_
+    save(left_open, tmp_path / "hasher.safetensors")
+    again = load(tmp_path / "hasher.safetensors")
+    assert again.prior is None
+    assert again.fingerprint_ == said.fingerprint_
+
+
 # ---- documents and images -----------------------------------------------------------------------
 
 

@@ -82,7 +82,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         faithful: Weight of `isthmus.binary.Faithful` while learning by gradient: codes are to
             have the neighbours that their rows have.
         refine: How far `transform` flips bits: ``"none"``, ``"fast"`` or ``"best"``.
-        prior: λ, the weight of the encoder's opinion while bits are flipped.
+        prior: λ, the weight of the encoder's opinion while bits are flipped; None is 1, and of
+            more than 128 bits 2.
         rounds: How often bits are flipped and learned from; 0 leaves the first part alone.
         max_epochs: Passes over the rows in all; a fifth of them are for the first part.
         batch_size: Rows per step at most; fewer where a pass would have fewer than 32
@@ -125,7 +126,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         corruption: str | Corruption | list[str | Corruption] | None = None,
         faithful: float = 0.0,
         refine: str = "best",
-        prior: float = 1.0,
+        prior: float | None = None,
         rounds: int = 5,
         max_epochs: int = 60,
         batch_size: int = 512,
@@ -211,6 +212,7 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self._built = {name: getattr(self, name) for name in BUILT}
         self._built["decoder_hidden"] = parts.recipe.decoder_hidden
         self._built["encoder"] = parts.recipe.encoder
+        self._built["prior"] = parts.rounds.prior
         self._n_features_out = -(-model.shape.n_components // 8)
 
     @property
@@ -223,8 +225,9 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def transform(self, X: ArrayLike, refine: str | None = None) -> Codes:
         """The code of each row, packed: deterministic and row by row.
 
-        Rows that are to be found are worth refining; rows that ask are not, but where the code
-        itself is what is compared (see `query` for the better way).
+        Rows that are to be found are worth all flips that help. Of rows that ask by Hamming
+        distance ``"fast"`` finds as much, or more where there are many bits: flips serve the
+        decoder, and neighbours may flip others. `query` is the better way to ask.
 
         Args:
             X: Rows as in `fit`.

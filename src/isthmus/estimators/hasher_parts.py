@@ -23,6 +23,7 @@ FIRST_PART = 0.2
 WIDE, WIDEST, MANY_BITS = (2048,), (4096,), 128
 STEPS, LEAST_BATCH = 32, 32
 NOISE, NOISE_OF_MANY = 32.0, 4.0
+PRIOR, PRIOR_OF_MANY = 1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_parts(params: dict[str, Any]) -> HasherParts:
     read_effort("refine", params["refine"])
     plan = read_plan({**params, "optimizer": "adamw", "patience": 1})
     n_rounds = whole("rounds", params["rounds"], 0)
-    prior = _weight("prior", params["prior"])
+    prior = _prior(params["prior"], n_bits)
     return HasherParts(
         replace(recipe, decoder_hidden=_widths(params["decoder_hidden"])),
         plan,
@@ -91,6 +92,13 @@ def _encoder(given: Any, n_bits: int) -> Any:
         return given
     # of many bits much noise costs neighbours by Hamming distance
     return NoisySigmoid(NOISE if n_bits <= MANY_BITS else NOISE_OF_MANY)
+
+
+def _prior(given: Any, n_bits: int) -> float:
+    if given is not None:
+        return _weight("prior", given)
+    # many bits decode well with fewer flips, and flips cost neighbours by Hamming distance
+    return PRIOR if n_bits <= MANY_BITS else PRIOR_OF_MANY
 
 
 def _widths(given: Any) -> tuple[int, ...] | None:
