@@ -14,7 +14,7 @@ from isthmus import Categorical, Gaussian, GaussianNoise, Masking
 from isthmus.objective import Objective
 from isthmus.prediction import Labelled, Predictor, Supervision, Thaw, make_head
 from isthmus.training import Part, Stepper, steady
-from isthmus.virtual import Confident, Drawn, Expected
+from isthmus.virtual import Confident, Drawn, Expected, aligned
 from tests.problems import make_model, wake
 
 N, D, K = 40, 5, 3
@@ -141,20 +141,48 @@ def test_expected_labels_cost_the_divergence(rng):
     np.testing.assert_allclose(found, entropy(p, q, axis=1))
 
 
-def test_a_prior_fades_as_the_training_goes_on(batch, rng):
-    """p(ŷ | x) ∝ p(y | f(x)) s(y)^(1 − t), worked out beside the objective."""
+def test_what_near_labels_say_is_a_prior(batch, rng):
+    """p(ŷ | x) ∝ p(y | f(x)) s(y), worked out beside the objective."""
     both, s = predictor(batch.z), rng.dirichlet(np.ones(K), size=2 * N)
     known = replace(batch, log_prior=torch.from_numpy(np.log(s)))
     objective = supervision(consistency=2.0, virtual=Expected())
-    logits = both.decode(both.code(batch.others))[0].detach()[:, 0].numpy()
-    p = softmax(logits, axis=1)
-    for progress in (0.0, 0.3, 1.0):
-        asked = p * s ** (1 - progress)
-        asked /= asked.sum(1, keepdims=True)
-        truth = 2.0 * entropy(asked, p, axis=1).mean()
-        terms = objective(both, known, generator(), progress)
-        found = terms.penalties["consistency"][0].item()
-        assert found == pytest.approx(truth, rel=1e-9, abs=1e-12)
+    p = softmax(both.decode(both.code(batch.others))[0].detach()[:, 0].numpy(), axis=1)
+    asked = p * s / (p * s).sum(1, keepdims=True)
+    truth = 2.0 * entropy(asked, p, axis=1).mean()
+    found = objective(both, known, generator()).penalties["consistency"][0].item()
+    assert found == pytest.approx(truth, rel=1e-9)
+
+
+def test_shares_of_classes_are_a_second_prior(batch, rng):
+    """p(ŷ | x) ∝ p(y | f(x)) s(y) π(y) / p̄(y), worked out beside the objective."""
+    both, s = predictor(batch.z), rng.dirichlet(np.ones(K), size=2 * N)
+    known = replace(batch, log_prior=torch.from_numpy(np.log(s)))
+    shares = rng.dirichlet(np.ones(K))
+    objective = supervision(consistency=2.0, virtual=Expected())
+    objective = replace(objective, shares=torch.from_numpy(shares))
+    p = softmax(both.decode(both.code(batch.others))[0].detach()[:, 0].numpy(), axis=1)
+    asked = p * s / (p * s).sum(1, keepdims=True)
+    asked *= shares / ((asked.sum(0) + K * shares) / (2 * N + K))
+    asked /= asked.sum(1, keepdims=True)
+    truth = 2.0 * entropy(asked, p, axis=1).mean()
+    found = objective(both, known, generator()).penalties["consistency"][0].item()
+    assert found == pytest.approx(truth, rel=1e-9)
+
+
+def test_aligned_rows_come_near_the_shares_in_their_mean(rng):
+    shares = torch.tensor([0.7, 0.2, 0.1]).double()
+    eta = (torch.from_numpy(rng.normal(size=(50_000, 1, 3))),)
+    before, after = (each[0].flatten(1).softmax(1).mean(0) for each in (eta, aligned(eta, shares)))
+    assert (after - shares).abs().max() < (before - shares).abs().max() / 4
+    right = (shares.log().expand(40, 3).reshape(40, 1, 3),)
+    torch.testing.assert_close(aligned(right, shares)[0], right[0])
+
+
+def test_few_rows_of_many_classes_are_hardly_moved(rng):
+    eta = (torch.from_numpy(rng.normal(size=(2, 1, 1000))),)
+    even = torch.full((1000,), 1e-3).double()
+    before, after = (each[0].flatten(1).softmax(1) for each in (eta, aligned(eta, even)))
+    assert (before - after).abs().sum(1).max() < 0.01
 
 
 def test_only_confident_classes_count():

@@ -11,7 +11,7 @@ predictions *consistent*: ŷ is a virtual label, which the model gives to the cl
 find again in a corrupted one. So a row without a label teaches that its neighbours under C are of
 its class. Of classes ŷ has the probabilities p(y | h), and the term is KL(p(y | h) ‖ p(y | h̃))
 (Sajjadi et al., 2016); or it is the most probable one, where that is probable enough (Lee, 2013;
-Sohn et al., 2020); what labels of near rows say may be its prior at first (`isthmus.virtual`). Of
+Sohn et al., 2020); what labels of near rows say may be its prior (`isthmus.virtual`). Of
 numbers ŷ is drawn from p(y | h), which is the same up to a constant. The copy may besides be moved
 a step where its prediction changes most (virtual adversarial training, Miyato et al., 2018).
 
@@ -33,7 +33,7 @@ from isthmus.model import Model, Shape
 from isthmus.networks import MLP
 from isthmus.objective import Objective, Terms
 from isthmus.sparse import Batch, dense
-from isthmus.virtual import Virtual, with_prior
+from isthmus.virtual import Virtual, aligned, with_prior
 
 THAWED_BY = 0.5
 PROBE = 0.1
@@ -214,6 +214,7 @@ class Supervision:
         reconstruction: λ.
         consistency: c.
         virtual: What ŷ is, and what it costs.
+        shares: π, of the classes among the rows without a label, (K,); None if unknown.
         radius: Length of a step that makes the copy as inconsistent as can be; 0 for none.
         thaw: Lets layers move in their turn; None if all move from the start.
     """
@@ -223,6 +224,7 @@ class Supervision:
     reconstruction: float
     consistency: float
     virtual: Virtual
+    shares: Tensor | None = None
     radius: float = 0.0
     thaw: Thaw | None = None
 
@@ -250,7 +252,7 @@ class Supervision:
         nll = batch.weight * model.head.nll(batch.y, h)
         means = {}
         if batch.others is not None and self.consistency:
-            inconsistent = self._inconsistency(model, batch, generator, progress)
+            inconsistent = self._inconsistency(model, batch, generator)
             means["consistency"] = self.consistency * inconsistent.mean()
         if batch.others is not None and self.reconstruction:
             terms = self.rows(model.model, batch.others, generator, progress)
@@ -259,7 +261,7 @@ class Supervision:
         return Terms(nll, None, None, penalties)
 
     def _inconsistency(
-        self, model: Predictor, batch: Labelled, generator: torch.Generator, progress: float
+        self, model: Predictor, batch: Labelled, generator: torch.Generator
     ) -> Tensor:
         """What ŷ costs in the corrupted copy of each of the others, (m,)."""
         z = batch.others
@@ -267,7 +269,9 @@ class Supervision:
         with torch.no_grad():
             eta = model.decode(model.code(z))
             if batch.log_prior is not None:
-                eta = with_prior(eta, batch.log_prior, 1 - progress)
+                eta = with_prior(eta, batch.log_prior)
+            if self.shares is not None:
+                eta = aligned(eta, self.shares)
         entered = self.seen.corrupted(model.model, z, generator)[0]
 
         def cost(x: Batch) -> Tensor:

@@ -170,6 +170,23 @@ def test_labels_spread_along_what_rows_lie_on():
     assert PretrainedClassifier(neighbours=8, **how).fit(X, few).score(X, truth) > 0.98
 
 
+def test_rows_without_a_label_keep_to_the_shares_of_the_classes(rng):
+    truth = (np.arange(400) < 100).astype(int)
+    X = rng.normal(size=(400, 4)) + 0.5 * truth[:, None]
+    few = np.full(400, -1)
+    few[[0, 1, 2, 3, 396, 397, 398, 399]] = truth[[0, 1, 2, 3, 396, 397, 398, 399]]
+    how = {"consistency": 1.0, "corruption": GaussianNoise(0.05), "learning_rate": 1e-2}
+    how |= {"max_epochs": 20, "batch_size": 100, "validation_fraction": 0, "random_state": 0}
+    network = Autoencoder(**TINY).fit(X)
+    found = {}
+    said = {"few": {0: 0.75, 1: 0.25}, "labels": "labels", "many": {0: 0.25, 1: 0.75}}
+    for name, shares in said.items():
+        model = PretrainedClassifier(network, class_shares=shares, **how).fit(X, few)
+        found[name] = model.predict_proba(X)[:, 1].mean()
+    assert found["few"] + 0.08 < found["labels"] < found["many"] - 0.08
+    assert found["labels"] == pytest.approx(0.5, abs=0.06)
+
+
 @pytest.mark.parametrize("most", [20, 60, 1000])
 def test_labels_are_in_the_graph_at_their_rows(monkeypatch, rows, classes, most):
     seen = []

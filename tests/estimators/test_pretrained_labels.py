@@ -107,6 +107,9 @@ def test_constant_numbers_and_counts():
         model.fit(ROWS, -1.0 - counts)
 
 
+CONSISTENT = {"consistency": 1.0, "corruption": "masking"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -124,6 +127,11 @@ def test_constant_numbers_and_counts():
         ({"head": 3}, r"head must be a tuple of widths, such as \(64,\)"),
         ({"class_weight": "even"}, "class_weight doesn't fit"),
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, "one is above 0"),
+        ({"class_shares": "labels"}, "class_shares are of virtual labels.* give consistency"),
+        ({"class_shares": {0: 1.0}, **CONSISTENT}, r"share for each of the classes \[0, 1, 2\]"),
+        ({"class_shares": "even", **CONSISTENT}, "class_shares must be 'labels', or a dictionary"),
+        ({"class_shares": {0: 1, 1: 0, 2: 0}, **CONSISTENT}, "must be numbers above 0"),
+        ({"class_shares": {0: 1, 1: 1, 2: 2}, **CONSISTENT}, "must have the sum 1; .* have 4"),
         ({"corruption": "maskin"}, "Did you mean 'masking'"),
     ],
 )

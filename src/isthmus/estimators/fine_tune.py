@@ -85,7 +85,7 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
 
     Raises:
         InvalidParameterError: A value outside its range, consistency without a corruption, or
-            neighbours without consistency.
+            neighbours or shares of classes without consistency.
     """
     freeze, decay = params["freeze"], params["layer_decay"]
     weights = {name: params[name] for name in ("reconstruction", "consistency", "adversary")}
@@ -104,6 +104,11 @@ def read_tuning(params: dict[str, Any]) -> Tuning:
         raise InvalidParameterError(
             f"neighbours={near} spreads labels to rows without one, and only consistency learns "
             "from these; give consistency=1.0 as well, or neighbours=0."
+        )
+    if params.get("class_shares") is not None and not weights["consistency"]:
+        raise InvalidParameterError(
+            "class_shares are of virtual labels, and only consistency learns from these; give "
+            "consistency=1.0 as well, or leave them out."
         )
     if not isinstance(params["head"], tuple | list):
         raise InvalidParameterError(
@@ -196,6 +201,7 @@ class Answers:
         weight: Of each, (n,).
         scaling: Centre and scale.
         virtual: What rows without a label ask for.
+        shares: Of the classes among these rows, (K,); None if unknown.
     """
 
     likelihood: Likelihood
@@ -203,6 +209,7 @@ class Answers:
     weight: NDArray[np.float64]
     scaling: tuple[float, float]
     virtual: Virtual
+    shares: NDArray[np.float64] | None = None
 
     def head(self, model: Model, hidden: tuple[int, ...], activation: str, seed: int) -> Model:
         """p(y | h) at its best constant."""
@@ -258,13 +265,14 @@ class Course:
         frozen = len(layers) if tuning.frozen is None else tuning.frozen
         self._moving = tuple(tuple(layer) for layer in layers[frozen:])
         self.predictor.hold(frozen, decoder=tuning.reconstruction == 0)
-        unit = common_unit(model)
+        unit, shares = common_unit(model), answers.shares
         self.objective = Supervision(
             seen=tuning.objective.in_units(unit),
             rows=autoencoder.objective_.in_units(unit),
             reconstruction=tuning.reconstruction,
             consistency=tuning.consistency,
             virtual=answers.virtual,
+            shares=None if shares is None else torch.from_numpy(shares).to(model.device),
             radius=tuning.radius / unit,
             thaw=Thaw(self._moving) if tuning.gradual else None,
         )

@@ -6,15 +6,15 @@ First an autoencoder learns from all rows; then its encoder and a small head lea
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils.class_weight import compute_class_weight
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
 from isthmus._random import RandomState
 from isthmus.corruptions import Corruption
 from isthmus.estimators.apply import Array
 from isthmus.estimators.calibrate import temperature
+from isthmus.estimators.classes import class_shares, class_weights
 from isthmus.estimators.fine_tune import Answers, Course
 from isthmus.estimators.labels import (
     Labels,
@@ -65,8 +65,12 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
             number takes the most probable one, and only where it is so probable (Sohn et al.,
             2020).
         neighbours: k above 0 first spreads labels over a graph of each row and the k with the
-            nearest codes (Zhou et al., 2004); what arrives is a prior of virtual labels, which
-            fades as training goes on. Of more rows, 32,768 are in the graph. 0 for none.
+            nearest codes (Zhou et al., 2004); what arrives is a prior of virtual labels. Of more
+            rows, 32,768 are in the graph. 0 for none.
+        class_shares: The shares of the classes among the rows without a label, a dictionary by
+            class, or ``"labels"`` where they are as among the labels: virtual labels keep to them
+            in the mean of a step's rows (distribution alignment, Berthelot et al., 2020). None
+            if they aren't known.
         adversary: Length of a step that moves the copy where its prediction changes most (virtual
             adversarial training, Miyato et al., 2018), in the units of `GaussianNoise`; 0 for
             none.
@@ -118,6 +122,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         consistency: float = 0.0,
         confidence: float | None = None,
         neighbours: int = 0,
+        class_shares: str | dict[Any, float] | None = None,
         adversary: float = 0.0,
         class_weight: str | dict[Any, float] | None = None,
         optimizer: str = "adamw",
@@ -143,6 +148,7 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         self.consistency = consistency
         self.confidence = confidence
         self.neighbours = neighbours
+        self.class_shares = class_shares
         self.adversary = adversary
         self.class_weight = class_weight
         self.optimizer = optimizer
@@ -170,25 +176,11 @@ class PretrainedClassifier(ClassifierMixin, Pretrained):  # type: ignore[misc]  
         return Answers(
             Categorical(len(classes)),
             codes[:, None].astype(np.float64),
-            self._weights(classes, labels.values)[codes],
+            class_weights(self.class_weight, classes, labels.values)[codes],
             (0.0, 1.0),
             virtual,
+            class_shares(self.class_shares, classes, np.bincount(codes)),
         )
-
-    def _weights(self, classes: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
-        """The weight of each class, 1 in the mean over labels."""
-        try:
-            weights = compute_class_weight(self.class_weight, classes=classes, y=values)
-        except (ValueError, TypeError) as error:
-            raise InvalidParameterError(f"class_weight doesn't fit: {error}") from error
-        counts = np.array([np.count_nonzero(values == each) for each in classes])
-        total = float(weights @ counts)
-        if not np.isfinite(total) or total <= 0 or (weights < 0).any():
-            raise InvalidParameterError(
-                f"class_weight must give weights, 0 or more, of which one is above 0; got "
-                f"{self.class_weight!r}."
-            )
-        return np.asarray(weights * (counts.sum() / total), np.float64)
 
     def _finish(self, course: Course) -> None:
         seen = course.held_out_eta()
