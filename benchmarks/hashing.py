@@ -94,8 +94,7 @@ def learn(corpus: Corpus, n_bits: int, seed: int, options: Record) -> tuple[Any,
 def ways_of_hasher(hasher: Any, codes: NDArray[np.uint8], corpus: Corpus) -> dict[str, Way]:
     """Hamming, asymmetric, decoded short list and, of vectors, decoded scan."""
     n_bits, queries = hasher.n_bits, corpus.query_vectors
-    effort = "fast" if hasher.refine == "best" else hasher.refine
-    hamming = by_bits(codes, hasher.transform(queries, effort), n_bits)
+    hamming = by_bits(codes, hasher.transform(queries, hasher.refine_of_queries), n_bits)
     weighted = by_weights(codes, hasher.query(queries), n_bits)
 
     def decoded_scores(some: slice, rows: NDArray[np.int64]) -> NDArray:

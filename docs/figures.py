@@ -8,8 +8,8 @@ import sys
 from functools import cache
 from typing import Any
 
-import label_figures  # noqa: F401  # its pictures are drawn here too
-import map_figures  # noqa: F401  # and here
+import label_figures  # noqa: F401  # importing it registers its pictures
+import map_figures  # noqa: F401  # importing it registers its pictures
 import numpy as np
 from ground import (
     DIGITS,

@@ -221,6 +221,11 @@ def test_of_many_bits_the_encoder_s_opinion_weighs_more(n_bits, prior, tmp_path)
     assert again.fingerprint_ == said.fingerprint_
 
 
+@pytest.mark.parametrize(("base", "asks"), [("best", "fast"), ("fast", "fast"), ("none", "none")])
+def test_rows_that_ask_are_flipped_less(base, asks):
+    assert SemanticHasher(16, refine=base).refine_of_queries == asks
+
+
 # ---- documents and images -----------------------------------------------------------------------
 
 

@@ -225,9 +225,8 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def transform(self, X: ArrayLike, refine: str | None = None) -> Codes:
         """The code of each row, packed: deterministic and row by row.
 
-        Rows that are to be found are worth all flips that help. Of rows that ask by Hamming
-        distance ``"fast"`` finds as much, or more where there are many bits: flips serve the
-        decoder, and neighbours may flip others. `query` is the better way to ask.
+        Rows that are to be found are worth all flips that help. For rows that ask by Hamming
+        distance there is `refine_of_queries`; `query` is the better way to ask.
 
         Args:
             X: Rows as in `fit`.
@@ -259,6 +258,15 @@ class SemanticHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         effort = read_effort("refine", self.refine if refine is None else refine)
         found = self._to_rows(X, lambda model, z: self._coder.codes(z.float(), effort) > 0.5)
         return np.asarray(found)
+
+    @property
+    def refine_of_queries(self) -> str:
+        """How far `transform` best flips bits of rows that ask by Hamming distance.
+
+        As ``refine`` says, but ``"fast"`` in place of ``"best"``: flips serve the decoder, and of
+        many bits a row and its neighbours flip different ones.
+        """
+        return "fast" if self.refine == "best" else self.refine
 
     def query(self, X: ArrayLike) -> NDArray[np.float32]:
         """What each bit of a code is worth to each row as a query: see `isthmus.binary.queries`.

@@ -202,12 +202,10 @@ class Index:
             asked = self.hasher.transform(self.words.topics(rows))
         else:
             rows = self._vectors(content)
-            # a server compares bits with bits, and for these few flips are best
             if self.store.weighted:
                 asked = self.hasher.query(rows)
-            else:
-                effort = "fast" if self.hasher.refine == "best" else None
-                asked = self.hasher.transform(rows, effort)
+            else:  # a server compares bits with bits
+                asked = self.hasher.transform(rows, self.hasher.refine_of_queries)
         hits = self.store.search(asked, n_near, where)
         return [self._best(rows[[i]], hit, k) for i, hit in enumerate(hits)]
 
