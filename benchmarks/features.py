@@ -25,7 +25,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from isthmus import Autoencoder, Contractive, GaussianCode, Masking, Neighbours, Warp
+from isthmus import (
+    Autoencoder,
+    Contractive,
+    GaussianCode,
+    Masking,
+    Neighbours,
+    PatchFeatures,
+    Warp,
+)
 
 UNITS, HELD_OUT = 64, 10_000
 WAYS: dict[str, dict[str, Any]] = {
@@ -36,6 +44,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "neighbours": {"penalty": Neighbours(1000), "corruption": Masking(0.5)},
     "warped": {"corruption": Warp(28, shift=3, angle=15, stretch=0.2), "hidden": (2048,)},
 }
+ON_PATCHES = ("patches, pca", "patches, denoising")
 Codes = Callable[[np.ndarray], np.ndarray]
 
 
@@ -50,6 +59,10 @@ def learned(name: str, train: np.ndarray, seed: int, epochs: int) -> Codes:
     if name == "pca":
         pca = PCA(UNITS, random_state=seed).fit(flat(train))
         return lambda x: pca.transform(flat(x))
+    if name == "patches, pca":
+        linear = make_pipeline(PatchFeatures(random_state=seed), PCA(UNITS, random_state=seed))
+        linear.fit(train)
+        return lambda x: linear.transform(x)
     model = Autoencoder(
         UNITS,
         likelihood="gaussian_shared",
@@ -57,8 +70,11 @@ def learned(name: str, train: np.ndarray, seed: int, epochs: int) -> Codes:
         max_epochs=epochs,
         validation_fraction=0,
         random_state=seed,
-        **{"hidden": (1024,), **WAYS[name]},
-    ).fit(train)
+        **{"hidden": (1024,), **WAYS.get(name, WAYS["denoising"])},
+    )
+    if name == "patches, denoising":
+        model = make_pipeline(PatchFeatures(random_state=seed), model)
+    model.fit(train)
     return lambda x: model.transform(x).astype(np.float32)
 
 
@@ -103,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="fashion_mnist", choices=("mnist", "fashion_mnist"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["raw", "pca", *WAYS])
+    parser.add_argument("--only", nargs="*", default=["raw", "pca", *WAYS, *ON_PATCHES])
     parser.add_argument("--classifiers", nargs="*", default=["logistic", "neighbours"])
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=20)

@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "isthmus.estimators": (
         "Autoencoder",
+        "PatchFeatures",
         "PretrainedClassifier",
         "PretrainedRegressor",
         "SemanticHasher",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import (
         Autoencoder,
+        PatchFeatures,
         PretrainedClassifier,
         PretrainedRegressor,
         SemanticHasher,
@@ -147,6 +149,7 @@ __all__ = [
     "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
+    "PatchFeatures",
     "Poisson",
     "PretrainedClassifier",
     "PretrainedRegressor",

@@ -62,7 +62,7 @@ def remember_columns(estimator: Any, X: Any, data: Data, schema: Schema | None) 
         schema: What its columns are, if they have likelihoods of their own.
     """
     if schema is None:
-        _check_columns(estimator, X, data, reset=True)
+        check_columns(estimator, X, data, reset=True)
         return
     estimator.n_features_in_ = len(schema)
     if schema.named:
@@ -71,7 +71,7 @@ def remember_columns(estimator: Any, X: Any, data: Data, schema: Schema | None) 
         del estimator.feature_names_in_
 
 
-def _check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None:
+def check_columns(estimator: Any, X: Any, matrix: Data, *, reset: bool) -> None:
     """Remember number and names of the columns, or compare them with those of `fit`.
 
     Args:
@@ -167,7 +167,7 @@ def _known(estimator: Any, X: Any, read: Callable[[Any], Data]) -> Data:
     if estimator.schema_ is not None:
         return encode(X, estimator.schema_)
     data = read(X)
-    _check_columns(estimator, X, data, reset=False)
+    check_columns(estimator, X, data, reset=False)
     return replace(data, divisor=estimator._pixel_divisor) if holds_pixels(data) else data
 
 

@@ -70,26 +70,38 @@ def device_or_processor(name: str) -> torch.device:
 
 def fitted_card(estimator: Any) -> dict[str, Any]:
     """What `restore` reads."""
-    names = getattr(estimator, "feature_names_in_", None)
     return {
-        "n_features_in": int(estimator.n_features_in_),
-        "feature_names_in": None if names is None else [str(name) for name in names],
+        **names_card(estimator),
         "row_shape": list(estimator.row_shape_),
         "pixel_divisor": estimator._pixel_divisor,
         "code_report": estimator.code_report_,
     }
 
 
+def names_card(estimator: Any) -> dict[str, Any]:
+    """Number and names of the columns."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "n_features_in": int(estimator.n_features_in_),
+        "feature_names_in": None if names is None else [str(name) for name in names],
+    }
+
+
+def restore_names(estimator: Any, names: Any) -> None:
+    """Set the columns' names, if there are any, of an estimator that knows their number."""
+    if names is None:
+        return
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not known or len(names) != estimator.n_features_in_:
+        raise FileFormatError(f"it has no list of names for {estimator.n_features_in_} columns")
+    estimator.feature_names_in_ = np.asarray(names, dtype=object)
+
+
 def restore(estimator: Any, fitted: Mapping[str, Any], row_shape: tuple[int, ...]) -> None:
     """Set what a fitted estimator knows of its rows."""
     estimator.n_features_in_ = prod(row_shape)
     estimator.row_shape_ = row_shape
-    names = fitted["feature_names_in"]
-    if names is not None:
-        known = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if not known or len(names) != prod(row_shape):
-            raise FileFormatError(f"it has no list of names for {prod(row_shape)} columns")
-        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    restore_names(estimator, fitted["feature_names_in"])
     estimator._pixel_divisor = number("pixel_divisor", fitted["pixel_divisor"], 0.0, 256.0)
     estimator.code_report_ = {
         str(name): _float(value) for name, value in fitted["code_report"].items()

@@ -17,15 +17,18 @@ from isthmus.estimators.cards import OWN_NETWORK, Modules, finite
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.hasher_card import hasher_from, hasher_parts
+from isthmus.estimators.patch_card import patch_parts, patches_from
+from isthmus.estimators.patch_features import PatchFeatures
 from isthmus.estimators.pretrained_card import PRETRAINED, pretrained_from, pretrained_parts
 from isthmus.estimators.supervised import Pretrained
 from isthmus.saving import read_model, write_model
 
 Path = str | PathLike[str]
-Saved = Fitted | Pretrained | SemanticHasher
+Saved = Fitted | Pretrained | SemanticHasher | PatchFeatures
 READERS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(PRETRAINED, pretrained_from),
     SemanticHasher.__name__: hasher_from,
+    PatchFeatures.__name__: patches_from,
 }
 
 
@@ -45,12 +48,14 @@ def save(estimator: Saved, path: Path) -> None:
         InvalidParameterError: The folder doesn't exist.
         OSError: The file can't be written.
     """
-    if not hasattr(estimator, "history_"):
+    if not any(hasattr(estimator, learned) for learned in ("history_", "dictionary_")):
         raise NotFittedError("Only a fitted estimator can be saved; call fit first.")
     if isinstance(estimator, Pretrained):
         card, tensors = pretrained_parts(estimator)
     elif isinstance(estimator, SemanticHasher):
         card, tensors = hasher_parts(estimator)
+    elif isinstance(estimator, PatchFeatures):
+        card, tensors = patch_parts(estimator)
     else:
         card, tensors = autoencoder_parts(estimator)
     write_model(path, finite({"isthmus": __version__, **card}), tensors)
