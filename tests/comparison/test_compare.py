@@ -131,6 +131,10 @@ def test_images(rng):
     assert record["representations"]["raw"]["bytes_per_row"] == 64
     assert 0.1 < record["reconstruction"]["usual"]["kept"] < 1
     assert record["reconstruction"]["PCA"]["kept"] == pytest.approx(0.4, abs=0.1)
+    # only patterns come back from patterns
+    assert "patches" not in record["reconstruction"]
+    patches = record["representations"]["patches"]
+    assert patches["score"] > record["representations"]["random projection"]["score"]
     require_self_contained(found.html)
 
 

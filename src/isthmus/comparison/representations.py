@@ -6,6 +6,7 @@
 | PCA | their first k principal components |
 | random projection | k random directions of them: what a code is worth that learned nothing |
 | usual, variational, denoising, contractive | the code of an `Autoencoder` of k units |
+| patches | of images: the code of a denoising one over `PatchFeatures` |
 | fine-tuned | the usual code, trained on for the training rows' labels |
 
 The four autoencoders have the same network and the same likelihood, which is read from the data,
@@ -23,12 +24,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 from sklearn.random_projection import GaussianRandomProjection
 
 from isthmus._errors import IsthmusWarning
 from isthmus.comparison.features import Raw, columns_of
 from isthmus.corruptions import Corruption, Masking, Swap
-from isthmus.estimators import Autoencoder, PretrainedClassifier, PretrainedRegressor
+from isthmus.estimators import (
+    Autoencoder,
+    PatchFeatures,
+    PretrainedClassifier,
+    PretrainedRegressor,
+)
 from isthmus.estimators.tables import is_frame
 from isthmus.penalties import Contractive, Neighbours
 
@@ -158,15 +165,10 @@ def autoencoder(
         KeyboardInterrupt: Ctrl-C, which ends the whole comparison.
     """
     parts = parts_of(kind, raw)
-    max_epochs, seed = plan
-    batch = max(8, min(BATCH, int(rows.shape[0]) // 8))
-    model = Autoencoder(
-        k, hidden=HIDDEN, batch_size=batch, max_epochs=max_epochs, random_state=seed, **parts
-    )
+    model = _planned(rows, k, plan, **parts)
     began = time.perf_counter()
     quietly(lambda: model.fit(rows), lambda text: note(f"{kind}: {text}"))
     seconds = time.perf_counter() - began
-    n_bytes = sum(weight.numel() * weight.element_size() for weight in model.model_.parameters())
 
     def encode(rows: Any) -> Array:
         return np.asarray(quietly(lambda: model.transform(rows)), np.float32)
@@ -184,7 +186,48 @@ def autoencoder(
             for name, part in parts.items()
         ]
     )
-    return Representation(kind, k, encode, back, seconds, n_bytes, told + ")", model)
+    return Representation(kind, k, encode, back, seconds, _bytes(model), told + ")", model)
+
+
+def _planned(rows: Any, k: int, plan: tuple[int, int], **parts: Any) -> Autoencoder:
+    max_epochs, seed = plan
+    batch = max(8, min(BATCH, int(rows.shape[0]) // 8))
+    return Autoencoder(
+        k, hidden=HIDDEN, batch_size=batch, max_epochs=max_epochs, random_state=seed, **parts
+    )
+
+
+def _bytes(model: Autoencoder) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in model.model_.parameters())
+
+
+def are_images(rows: Any) -> bool:
+    """Whether pixels have neighbours here, which `code_of_patches` can look at."""
+    return isinstance(rows, np.ndarray) and rows.ndim > 2
+
+
+def code_of_patches(images: Array, k: int, plan: tuple[int, int], note: Note) -> Representation:
+    """A denoising autoencoder's code of the patterns in images. No image comes back from it.
+
+    Args:
+        images: To learn from, (n, H, W) or (n, H, W, C).
+        k: Units.
+        plan: Epochs at most, and the seed.
+        note: Is told what the training warns of.
+    """
+    patterns = PatchFeatures(random_state=plan[1])
+    model = _planned(images, k, plan, corruption=Masking(MASKED), likelihood="gaussian_shared")
+    began = time.perf_counter()
+    chain = make_pipeline(patterns, model)
+    quietly(lambda: chain.fit(images), lambda text: note(f"patches: {text}"))
+    seconds = time.perf_counter() - began
+
+    def encode(images: Array) -> Array:
+        return np.asarray(quietly(lambda: chain.transform(images)), np.float32)
+
+    n_bytes = _bytes(model) + SINGLE * patterns.dictionary_.kernel.numel()
+    told = f"PatchFeatures(), then Autoencoder({k}, hidden={HIDDEN}, corruption=Masking({MASKED}))"
+    return Representation("patches", k, encode, None, seconds, n_bytes, told)
 
 
 def fine_tuned(

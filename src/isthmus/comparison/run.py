@@ -26,7 +26,9 @@ from isthmus.comparison.pages import Shown, compose
 from isthmus.comparison.representations import (
     KINDS,
     Representation,
+    are_images,
     autoencoder,
+    code_of_patches,
     fine_tuned,
     linear_codes,
     raw_features,
@@ -163,7 +165,8 @@ def compare(
     notes: list[str] = []
     drawn = draw_rows(X, chosen.max_rows, chosen.random_state, drop)
     labels, rows = _labels(drawn, y, chosen.task)
-    n_steps = 3 + len(KINDS) + ((4 + len(KINDS)) * len(JUDGES) + 1) * (labels is not None)
+    n_codes = len(KINDS) + are_images(rows)
+    n_steps = 3 + n_codes + ((4 + n_codes) * len(JUDGES) + 1) * (labels is not None)
     with steps(bool(verbose), n_steps) as begin:
         begin("reading")
         bench, representations = _prepare(rows, labels, chosen, notes, begin)
@@ -217,6 +220,10 @@ def _prepare(
         representations.append(
             autoencoder(kind, raw, learn, k, (chosen.max_epochs, seed), notes.append)
         )
+    if are_images(learn):
+        begin("training an autoencoder on patches")
+        plan = (chosen.max_epochs, seed)
+        representations.append(code_of_patches(learn, k, plan, notes.append))
     if labels is not None:
         begin("fine-tuning the usual autoencoder")
         usual = next(each for each in representations if each.name == "usual")

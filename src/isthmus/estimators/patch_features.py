@@ -68,7 +68,7 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         *,
         patch_size: int = 6,
         grid: int = 3,
-        threshold: float = 0.15,
+        threshold: float = 0.1,
         image_shape: tuple[int, ...] | None = None,
         n_patches: int = 100_000,
         device: str = "auto",
