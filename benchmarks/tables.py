@@ -10,8 +10,9 @@ many hidden numbers lie in the central 90 % of the draws.
 
 ``anomalies`` scores the rows of three tables (``anomaly_dev.npz``), and of a network's features of
 digits (``deepfeat_resnet18_svhn9.npz``), fitted without labels, and prints ROC-AUC and average
-precision for each seed and their means. All detectors run at their defaults, and Isthmus besides
-with ranks, and with ranks and hidden cells. Run it with PyOD installed to have its detectors too.
+precision for each seed and their means. All detectors run at their defaults, and besides the
+default `Autoencoder`, one with ranks, and one with ranks and hidden cells. Run it with PyOD
+installed to have its detectors too.
 
 ``mixed`` times an epoch on numbers and categories beside PyOD's, in as many rounds as there would
 be seeds: see `mixed`.
@@ -29,7 +30,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import mixed
-from isthmus import Autoencoder, Masking
+from isthmus import Autoencoder, Masking, OutlierDetector
 
 HIDDEN = 0.2
 DRAWN_ROWS, DRAWS = 6000, 20
@@ -107,6 +108,7 @@ def detectors(seed: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         return lambda x: -Autoencoder(random_state=seed, **how).fit(x).score_samples(x)
 
     found = {
+        "OutlierDetector": lambda x: -OutlierDetector(random_state=seed).fit(x).score_samples(x),
         "isthmus": ours(),
         "isthmus, ranked": ours(likelihood="gaussian_ranked"),
         "isthmus, hidden": ours(likelihood="gaussian_ranked", corruption=Masking(0.5)),

@@ -29,7 +29,8 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 PAGES = [
-    f"docs/{page}.md" for page in ("analysis", "report", "scale", "features", "pretraining")
+    f"docs/{page}.md"
+    for page in ("analysis", "report", "scale", "features", "pretraining", "outliers")
 ] + [
     f"docs/autoencoders/{kind}.md"
     for kind in (

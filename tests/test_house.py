@@ -24,6 +24,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = {
     "estimators": {
         "Autoencoder",
+        "OutlierDetector",
         "PatchFeatures",
         "PretrainedClassifier",
         "PretrainedRegressor",

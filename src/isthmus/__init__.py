@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "isthmus.estimators": (
         "Autoencoder",
+        "OutlierDetector",
         "PatchFeatures",
         "PretrainedClassifier",
         "PretrainedRegressor",
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from isthmus.encoders import BernoulliCode, Deterministic, GaussianCode, NoisySigmoid
     from isthmus.estimators import (
         Autoencoder,
+        OutlierDetector,
         PatchFeatures,
         PretrainedClassifier,
         PretrainedRegressor,
@@ -149,6 +151,7 @@ __all__ = [
     "Neighbours",
     "NoisySigmoid",
     "NotFittedError",
+    "OutlierDetector",
     "PatchFeatures",
     "Poisson",
     "PretrainedClassifier",

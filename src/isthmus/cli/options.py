@@ -121,7 +121,8 @@ Likelihood = Annotated[
         "--likelihood",
         metavar="NAME[:VALUE]",
         help="What the data are: gaussian (gaussian:1.0 for a fixed scale, gaussian:shared, "
-        "gaussian:row), bernoulli, poisson, ...; auto reads the data.",
+        "gaussian:row), bernoulli, poisson, ...; auto reads the data, and so "
+        "does robust, with heavy tails.",
     ),
 ]
 ColumnLikelihood = Annotated[

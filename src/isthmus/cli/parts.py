@@ -52,10 +52,11 @@ def read_likelihood(text: str, columns: Sequence[str] | None) -> Any:
     Raises:
         InvalidParameterError: Both are given, or a text without a name or a likelihood.
     """
+    from isthmus.estimators.resolve import FROM_DATA
     from isthmus.likelihoods import LIKELIHOODS
 
     if not columns:
-        return text if text == "auto" else read_part(LIKELIHOODS, "--likelihood", text)
+        return text if text in FROM_DATA else read_part(LIKELIHOODS, "--likelihood", text)
     if text != "auto":
         raise InvalidParameterError(
             f"--likelihood {text} is for all columns and --column for one; give one of the two."

@@ -49,9 +49,10 @@ class Autoencoder(Fitted):
         likelihood: p(x | h), a name in `isthmus.likelihoods.LIKELIHOODS` or an object;
             ``"auto"`` reads the data: {0, 1} are Bernoulli, counts NegativeBinomial or Poisson,
             pixels ``Gaussian("shared")``, other numbers ``Gaussian("feature")``, and the columns
-            of a frame, if they are of several kinds, get one each. A list has a name or an object
-            for each column, a dictionary for some columns by their names. Where values are
-            missing (NaN), one likelihood for all becomes one for each column.
+            of a frame, if they are of several kinds, get one each; ``"robust"`` does so too, with
+            ``StudentT()`` in place of ``Gaussian("feature")``. A list has a name or an object for
+            each column, a dictionary for some columns by their names. Where values are missing
+            (NaN), one likelihood for all becomes one for each column.
         corruption: C(x̃ | x): one or a list, names or objects; None for none.
         penalty: Ω: one or a list, names or objects; None for none.
         optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"muon"``.

@@ -17,6 +17,8 @@ from isthmus.estimators.cards import OWN_NETWORK, Modules, finite
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.hasher_card import hasher_from, hasher_parts
+from isthmus.estimators.outlier_card import outlier_parts, outliers_from
+from isthmus.estimators.outliers import OutlierDetector
 from isthmus.estimators.patch_card import patch_parts, patches_from
 from isthmus.estimators.patch_features import PatchFeatures
 from isthmus.estimators.pretrained_card import PRETRAINED, pretrained_from, pretrained_parts
@@ -24,12 +26,15 @@ from isthmus.estimators.supervised import Pretrained
 from isthmus.saving import read_model, write_model
 
 Path = str | PathLike[str]
-Saved = Fitted | Pretrained | SemanticHasher | PatchFeatures
+Saved = Fitted | Pretrained | SemanticHasher | PatchFeatures | OutlierDetector
 READERS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(PRETRAINED, pretrained_from),
     SemanticHasher.__name__: hasher_from,
     PatchFeatures.__name__: patches_from,
+    OutlierDetector.__name__: outliers_from,
 }
+
+LEARNED = ("history_", "dictionary_", "offset_")  # one of them, by whatever is fitted
 
 
 def save(estimator: Saved, path: Path) -> None:
@@ -48,7 +53,7 @@ def save(estimator: Saved, path: Path) -> None:
         InvalidParameterError: The folder doesn't exist.
         OSError: The file can't be written.
     """
-    if not any(hasattr(estimator, learned) for learned in ("history_", "dictionary_")):
+    if not any(hasattr(estimator, learned) for learned in LEARNED):
         raise NotFittedError("Only a fitted estimator can be saved; call fit first.")
     if isinstance(estimator, Pretrained):
         card, tensors = pretrained_parts(estimator)
@@ -56,6 +61,8 @@ def save(estimator: Saved, path: Path) -> None:
         card, tensors = hasher_parts(estimator)
     elif isinstance(estimator, PatchFeatures):
         card, tensors = patch_parts(estimator)
+    elif isinstance(estimator, OutlierDetector):
+        card, tensors = outlier_parts(estimator)
     else:
         card, tensors = autoencoder_parts(estimator)
     write_model(path, finite({"isthmus": __version__, **card}), tensors)

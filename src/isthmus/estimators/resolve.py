@@ -27,6 +27,8 @@ Given = str | Likelihood | list[str | Likelihood] | tuple[str | Likelihood, ...]
 ByName = Mapping[Any, str | Likelihood]
 MOST_LEVELS = 1000
 
+FROM_DATA = ("auto", "robust")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -104,14 +106,25 @@ def read_plan(params: dict[str, Any]) -> Plan:
     )
 
 
+def is_read_from_data(given: Any) -> bool:
+    """Whether it stands for the likelihood that suits the data."""
+    return isinstance(given, str) and given in FROM_DATA
+
+
+def as_meant(inferred: str, given: Any) -> str:
+    """What was read from the data, but heavy tails for ``"robust"`` where it would be a normal."""
+    return "student_t" if given == "robust" and inferred == "gaussian" else inferred
+
+
 def read_likelihood(given: Given, matrix: Data, summary: Summary) -> Likelihood:
-    """p(x | h) for these data: ``"auto"`` reads them, and categories are counted.
+    """p(x | h) for these data: ``"auto"`` and ``"robust"`` read them; categories are counted.
 
     A list has one entry per column. Where cells are missing, one likelihood for all columns
     becomes one for each of them, so that what is missing can be left out.
 
     Args:
-        given: An object, a name, or ``"auto"``; or a list of such, one for each column.
+        given: An object, a name, ``"auto"`` or ``"robust"``; or a list of one for each column,
+            without ``"robust"``.
         matrix: The data.
         summary: Its summary.
 
@@ -122,8 +135,8 @@ def read_likelihood(given: Given, matrix: Data, summary: Summary) -> Likelihood:
     if isinstance(given, list | tuple):
         likelihood: Likelihood = Columns(_one_for_each(given, matrix, summary))
     else:
-        if isinstance(given, str) and given == "auto":
-            given = infer_likelihood(matrix, summary)
+        if is_read_from_data(given):
+            given = as_meant(infer_likelihood(matrix, summary), given)
         likelihood = LIKELIHOODS.resolve(given)
     if summary.has_missing and not isinstance(likelihood, Columns):
         likelihood = _for_each_column(likelihood, matrix)

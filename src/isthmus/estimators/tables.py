@@ -29,7 +29,7 @@ from isthmus.data.convert import is_all_sparse, is_record_batch
 from isthmus.data.decode import own_type
 from isthmus.data.opening import open_table
 from isthmus.data.sources import all_pieces, open_source
-from isthmus.estimators.resolve import ByName, Given
+from isthmus.estimators.resolve import ByName, Given, as_meant, is_read_from_data
 from isthmus.likelihoods import LIKELIHOODS, Categorical, Columns, Likelihood
 
 
@@ -39,7 +39,7 @@ class Opened:
 
     Attributes:
         data: The rows as numbers.
-        likelihood: For these numbers; may still be ``"auto"``.
+        likelihood: For these numbers; may still be ``"auto"`` or ``"robust"``.
         schema: What the columns are, where each has a likelihood of its own.
     """
 
@@ -53,8 +53,8 @@ def open_rows(X: Any, likelihood: Given | ByName) -> Opened:
 
     Args:
         X: As in `Autoencoder.fit`.
-        likelihood: One for all columns, ``"auto"``, a list in the columns' order, or some columns'
-            by name.
+        likelihood: One for all columns, ``"auto"`` or ``"robust"``, a list in the columns' order,
+            or some columns' by name.
 
     Raises:
         InvalidDataError: A column that looks like an identifier, or holds several kinds of cells.
@@ -62,7 +62,7 @@ def open_rows(X: Any, likelihood: Given | ByName) -> Opened:
         InvalidParameterError: A likelihood for a column that isn't there.
     """
     named = isinstance(likelihood, Mapping)
-    is_auto = isinstance(likelihood, str) and likelihood == "auto"
+    is_auto = is_read_from_data(likelihood)
     is_list = isinstance(likelihood, list | tuple)
     if not (named or is_auto or (is_list and is_frame(X))):
         assert not isinstance(likelihood, Mapping)
@@ -77,8 +77,12 @@ def open_rows(X: Any, likelihood: Given | ByName) -> Opened:
         return Opened(as_data(X), likelihood)
     wanted, schema = builder
     if is_auto and _is_uniform(schema):
-        return Opened(as_data(X), "auto")
-    parts = tuple(_part(column, wanted.get(column.name)) for column in schema)
+        assert not isinstance(likelihood, Mapping)
+        return Opened(as_data(X), likelihood)
+    parts = tuple(
+        _part(column, wanted.get(column.name), as_meant(column.likelihood, likelihood))
+        for column in schema
+    )
     return Opened(encode(X, schema), Columns(parts), schema)
 
 
@@ -164,12 +168,12 @@ def _claim(part: Any) -> str:
     return LIKELIHOODS.resolve(part).__class__.__name__
 
 
-def _part(column: Any, given: str | Likelihood | None) -> Likelihood:
+def _part(column: Any, given: str | Likelihood | None, name: str) -> Likelihood:
     if isinstance(given, Likelihood) and not (
         isinstance(given, Categorical) and given.levels is None
     ):
         return given
-    likelihood = LIKELIHOODS.resolve(column.likelihood)
+    likelihood = LIKELIHOODS.resolve(name)
     if isinstance(likelihood, Categorical):
         return Categorical(column.n_levels)
     return likelihood
