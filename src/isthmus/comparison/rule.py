@@ -174,6 +174,8 @@ def _article(name: str) -> str:
         return "a random projection"
     if name == "fine-tuned":
         return "the code that was fine-tuned for the label"
+    if name == "patches":
+        return "the code of patches"
     return f"the {name} autoencoder's code"
 
 
