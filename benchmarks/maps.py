@@ -1,6 +1,6 @@
 """Two-dimensional maps of images, beside those of PCA, t-SNE, UMAP and PaCMAP.
 
-    ISTHMUS_DATA=folder python benchmarks/maps.py draw isthmus usual pca --codes FOLDER
+    ISTHMUS_DATA=folder python benchmarks/maps.py draw isthmus patterns usual pca --codes FOLDER
     ISTHMUS_DATA=folder python-with-peers benchmarks/maps.py draw umap pacmap tsne --codes FOLDER
     ISTHMUS_DATA=folder python benchmarks/maps.py measure --data mnist --codes FOLDER
 
@@ -20,6 +20,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,26 +33,45 @@ def read(name: str) -> dict[str, np.ndarray]:
     return dict(np.load(path, allow_pickle=False))
 
 
-def autoencoder(epochs: int, *, mapped: bool) -> Maps:
-    """The map of a deep autoencoder, with `Neighbours` or without."""
+def deep(epochs: int, *, mapped: bool) -> Any:
+    """A deep autoencoder of two units, with `Neighbours` or without."""
     from isthmus import Autoencoder, Neighbours
 
+    return Autoencoder(
+        2,
+        hidden=(1024, 512, 256),
+        likelihood="gaussian_shared",
+        penalty=Neighbours(1000) if mapped else None,
+        batch_size=512,
+        learning_rate=2e-3,
+        max_epochs=epochs,
+        validation_fraction=0,
+        random_state=0,
+    )
+
+
+def autoencoder(epochs: int, *, mapped: bool) -> Maps:
+    """The map of images by their pixels, and how much of these comes back."""
+
     def draw(train: np.ndarray, others: list[np.ndarray]) -> list[np.ndarray]:
-        model = Autoencoder(
-            2,
-            hidden=(1024, 512, 256),
-            likelihood="gaussian_shared",
-            penalty=Neighbours(1000) if mapped else None,
-            batch_size=512,
-            learning_rate=2e-3,
-            max_epochs=epochs,
-            validation_fraction=0,
-            random_state=0,
-        ).fit(train)
+        model = deep(epochs, mapped=mapped).fit(train)
         left = ((model.reconstruct(others[0]) - others[0] / 255) ** 2).sum()
         all_ = ((train.mean(0) / 255 - others[0] / 255) ** 2).sum()
         print(json.dumps({"reconstruction R2": round(1 - float(left / all_), 3)}))
         return [model.transform(x) for x in (train, *others)]
+
+    return draw
+
+
+def patterns(epochs: int) -> Maps:
+    """The map of images by their patterns."""
+    from sklearn.pipeline import make_pipeline
+
+    from isthmus import PatchFeatures
+
+    def draw(train: np.ndarray, others: list[np.ndarray]) -> list[np.ndarray]:
+        model = make_pipeline(PatchFeatures(random_state=0), deep(epochs, mapped=True))
+        return [model.fit_transform(train), *(model.transform(x) for x in others)]
 
     return draw
 
@@ -107,6 +127,8 @@ def tsne() -> Maps:
 def method(name: str, epochs: int) -> Maps:
     if name in ("isthmus", "usual"):
         return autoencoder(epochs, mapped=name == "isthmus")
+    if name == "patterns":
+        return patterns(epochs)
     return {"pca": pca, "umap": umap, "pacmap": pacmap, "tsne": tsne}[name]()
 
 

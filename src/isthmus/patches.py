@@ -31,7 +31,7 @@ from isthmus._random import make_generator
 WHITENING, FLATNESS = 0.02, 0.01  # λ and ε, of the mean eigenvalue and of the mean of ‖u‖²
 ROUNDING = 1e-13  # of a patch's energy: what single precision makes of no contrast
 BATCH, PASSES = 4096, 20
-BLOCK = 16  # images whose patterns fit in a processor's cache
+AT_ONCE = 16  # images whose patterns fit in a processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def describe(
     m = dictionary.whitening.shape[0]
     into = cells(tuple(x.shape[2:]), sides, grid)
     found = []
-    for part in x.split(BLOCK if x.device.type == "cpu" else len(x)):
+    for part in x.split(AT_ONCE if x.device.type == "cpu" else len(x)):
         z = convolve(part, kernel)
         inverse = (z[:, :m].square().sum(1, keepdim=True) + dictionary.floor).rsqrt_()
         active = (z[:, m:] * inverse).sub_(threshold).relu_()

@@ -98,7 +98,9 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if place < 0:
             usual = np.asarray(autoencoder.score_samples(X), np.float64)
             place = math.floor(level * len(usual))
-        self._take(autoencoder, float(np.partition(usual, place)[place]))
+        offset = float(np.partition(usual, place)[place])
+        # of rows so far out that nothing is finite, none is lower than the others
+        self._take(autoencoder, max(offset, float(np.finfo(np.float32).min)))
         return self
 
     def _take(self, autoencoder: Fitted, offset: float) -> None:
@@ -133,7 +135,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Returns:
             Array (n,).
         """
-        return self.score_samples(X) - self.offset_
+        return np.asarray(self.score_samples(X), np.float64) - self.offset_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """−1 for outliers, 1 for the others.
