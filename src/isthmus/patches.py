@@ -19,6 +19,7 @@ cache. Where the code departs from the papers: they threshold the distance to a 
 product with it, of patches of normalised contrast; the cosine needs no further constant.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +32,7 @@ from isthmus._random import make_generator
 WHITENING, FLATNESS = 0.02, 0.01  # λ and ε, of the mean eigenvalue and of the mean of ‖u‖²
 ROUNDING = 1e-13  # of a patch's energy: what single precision makes of no contrast
 BATCH, PASSES = 4096, 20
-AT_ONCE = 16  # images whose patterns fit in a processor's cache
+CACHE, MOST_AT_ONCE = 700_000, 16  # numbers that stay in a processor's cache; images
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +148,17 @@ def describe(
     kernel = dictionary.kernel.view(-1, x.shape[1], *sides)
     m = dictionary.whitening.shape[0]
     into = cells(tuple(x.shape[2:]), sides, grid)
+    step = len(x) if x.device.type != "cpu" else _at_once(tuple(x.shape[2:]), sides, len(kernel))
     found = []
-    for part in x.split(AT_ONCE if x.device.type == "cpu" else len(x)):
-        z = convolve(part, kernel)
+    for part in x.split(step):
+        # a convolution of fewer images may sum in another order
+        z = convolve(F.pad(part, (0, 0) * (x.ndim - 1) + (0, step - len(part))), kernel)
         inverse = (z[:, :m].square().sum(1, keepdim=True) + dictionary.floor).rsqrt_()
         active = (z[:, m:] * inverse).sub_(threshold).relu_()
-        found.append(pool(active, into).flatten(1).sqrt_())
+        found.append(pool(active, into).flatten(1).sqrt_()[: len(part)])
     return torch.cat(found)
+
+
+def _at_once(shape: tuple[int, ...], sides: tuple[int, ...], width: int) -> int:
+    places = math.prod(size - side + 1 for size, side in zip(shape, sides, strict=True))
+    return max(1, min(MOST_AT_ONCE, CACHE // (places * width)))

@@ -14,7 +14,7 @@ from isthmus._random import RandomState, draw_seed
 from isthmus.data import Matrix, as_matrix, check_finite
 from isthmus.estimators.apply import check_columns, remember_columns, require_in_memory
 from isthmus.estimators.resolve import fraction, whole
-from isthmus.patches import AT_ONCE, Dictionary, cells, describe, learn, sample
+from isthmus.patches import Dictionary, cells, describe, learn, sample
 from isthmus.training import find_device
 
 SAMPLE_CELLS = 1 << 26
@@ -138,14 +138,11 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         device = find_device(self.device)
         dictionary = self.dictionary_.to(device)
         found = np.empty((len(matrix), self._n_features_out), np.float32)
-        size = max(1, BLOCK_CELLS // matrix.n_features // AT_ONCE) * AT_ONCE
-        for first, block in matrix.blocks(size=size):
+        for first, block in matrix.blocks(size=max(1, BLOCK_CELLS // matrix.n_features)):
             self._require_near(block, matrix, first)
-            # convolutions of few images may sum in another order
-            full = np.pad(block, ((0, -len(block) % AT_ONCE), (0, 0)))
-            x = _channels_first(full, shape).to(device)
+            x = _channels_first(block, shape).to(device)
             part = describe(x, dictionary, sides, grid, threshold)
-            found[first : first + len(block)] = part[: len(block)].cpu().numpy()
+            found[first : first + len(block)] = part.cpu().numpy()
         return found
 
     @property
