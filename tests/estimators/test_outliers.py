@@ -45,6 +45,7 @@ def test_of_ordinary_rows_about_the_level_is_flagged(detector):
     flagged = np.mean(detector.predict(correlated(20_000, seed=1)) == -1)
     # of 400 held-out rows: the part has a Beta(20, 381) distribution
     assert 0.02 < flagged < 0.09
+    assert detector.calibrated_
 
 
 def test_rows_that_break_what_columns_have_in_common_are_found(detector):
@@ -77,6 +78,7 @@ def test_few_rows_flag_their_own_part():
     flagged = np.flatnonzero(detector.predict(X) == -1)
     assert 7 in flagged
     assert len(flagged) == 2
+    assert not detector.calibrated_
 
 
 def test_without_held_out_rows():

@@ -30,9 +30,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         log p(x) ≥ E[log p(x | h)] − KL(p(h | x) ‖ p(h)) = score(x)
 
     A row is an outlier, −1, where fewer than the part α of held-out rows score lower: of ordinary
-    rows at most α are flagged, whatever their distribution (Bates et al., 2023; see
-    `isthmus.analysis.p_values`). Where fewer than 1/α − 1 rows were held out, that can't be said,
-    and the part α of the rows it learned from is flagged.
+    rows at most α are flagged on average, whatever their distribution (Bates et al., 2023; see
+    `isthmus.analysis.p_values`; that early stopping looked at the held-out rows too costs little
+    of this). Where fewer than 1/α − 1 rows were held out, that can't be said, and the part α of
+    the rows it learned from is flagged: then ``calibrated_`` is False.
 
     Args:
         autoencoder: What scores; None is ``Autoencoder(encoder="gaussian", likelihood="robust",
@@ -45,6 +46,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
     Attributes:
         autoencoder_: The fitted autoencoder.
         offset_: The score below which a row is an outlier.
+        calibrated_: Whether held-out rows have set it, so that ``level`` is one of false alarms.
         n_features_in_: d.
         feature_names_in_: The columns' names, where the data had any.
 
@@ -91,11 +93,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
         seed = draw_seed(self.random_state)
         defaults = {**ROBUST, "verbose": self.verbose}
         autoencoder = pretrained(self.autoencoder, X, seed, defaults, train=True)
-        held_out = autoencoder._tried.reference
-        usual = np.zeros(0) if held_out is None else held_out.sum(1, dtype=np.float64)
-        # p ≤ α where at most α (r + 1) − 1 of r scores are as low
-        place = math.floor(level * (len(usual) + 1)) - 1
-        if place < 0:
+        place = _place(autoencoder, level)
+        if place >= 0:
+            usual = autoencoder._reference().sum(1, dtype=np.float64)
+        else:
             usual = np.asarray(autoencoder.score_samples(X), np.float64)
             place = math.floor(level * len(usual))
         offset = float(np.partition(usual, place)[place])
@@ -111,6 +112,11 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             self.feature_names_in_ = names
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+
+    @property
+    def calibrated_(self) -> bool:
+        """Whether enough rows were held out to say how many ordinary ones are flagged."""
+        return _place(self._fitted(), self.level) >= 0
 
     def score_samples(self, X: ArrayLike) -> Array:
         """The evidence bound of each row, nats in the user's units; low is unusual.
@@ -195,3 +201,12 @@ class OutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sci
             tags.input_tags.sparse = tags.input_tags.three_d_array = True
             tags.input_tags.allow_nan = True
         return tags
+
+
+def _place(autoencoder: Fitted, level: float) -> int:
+    """From below, the held-out score that is just not unusual; negative if there are too few.
+
+    p ≤ α where at most α (r + 1) − 1 of r scores are as low.
+    """
+    held_out = autoencoder._tried.reference
+    return math.floor(level * ((0 if held_out is None else len(held_out)) + 1)) - 1
