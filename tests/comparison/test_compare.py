@@ -138,6 +138,13 @@ def test_images(rng):
     require_self_contained(found.html)
 
 
+def test_images_with_missing_pixels(rng):
+    images = rng.random((80, 4, 5))
+    images[3, 1, 1] = np.nan
+    record = compare(images, rng.integers(0, 2, 80), FAST).record
+    assert "patches" not in record["representations"]
+
+
 def test_without_a_label(table):
     found = compare(table.drop(columns="class"), None, FAST)
     assert found.record["label"] is None

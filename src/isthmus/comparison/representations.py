@@ -202,8 +202,8 @@ def _bytes(model: Autoencoder) -> int:
 
 
 def are_images(rows: Any) -> bool:
-    """Whether pixels have neighbours here, which `code_of_patches` can look at."""
-    return isinstance(rows, np.ndarray) and rows.ndim > 2
+    """Whether pixels have neighbours here, which `code_of_patches` can look at: none missing."""
+    return isinstance(rows, np.ndarray) and rows.ndim > 2 and not np.isnan(rows).any()
 
 
 def code_of_patches(images: Array, k: int, plan: tuple[int, int], note: Note) -> Representation:
@@ -226,7 +226,10 @@ def code_of_patches(images: Array, k: int, plan: tuple[int, int], note: Note) ->
         return np.asarray(quietly(lambda: chain.transform(images)), np.float32)
 
     n_bytes = _bytes(model) + SINGLE * patterns.dictionary_.kernel.numel()
-    told = f"PatchFeatures(), then Autoencoder({k}, hidden={HIDDEN}, corruption=Masking({MASKED}))"
+    told = (
+        f"PatchFeatures(), then Autoencoder({k}, hidden={HIDDEN}, corruption=Masking({MASKED}), "
+        'likelihood="gaussian_shared")'
+    )
     return Representation("patches", k, encode, None, seconds, n_bytes, told)
 
 

@@ -215,20 +215,17 @@ def _prepare(
     wanted = chosen.n_components or min(MOST_UNITS, max(2, raw.width // UNITS_PART))
     k = min(wanted, raw.width, len(parts.learn))
     representations = [raw_features(raw, seconds), *linear_codes(raw, learn, k, seed)]
+    plan = (chosen.max_epochs, seed)
     for kind in KINDS:
         begin(f"training the {kind} autoencoder")
-        representations.append(
-            autoencoder(kind, raw, learn, k, (chosen.max_epochs, seed), notes.append)
-        )
-    if are_images(learn):
+        representations.append(autoencoder(kind, raw, learn, k, plan, notes.append))
+    if are_images(rows):
         begin("training an autoencoder on patches")
-        plan = (chosen.max_epochs, seed)
         representations.append(code_of_patches(learn, k, plan, notes.append))
     if labels is not None:
         begin("fine-tuning the usual autoencoder")
         usual = next(each for each in representations if each.name == "usual")
         train = take(rows, parts.train), labels.values[parts.train]
-        plan = (chosen.max_epochs, seed)
         representations.append(fine_tuned(usual, *train, plan, notes.append))
     return Bench(raw, rows, labels, parts, task), representations
 
