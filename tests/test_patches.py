@@ -109,6 +109,13 @@ def test_images_without_contrast_have_no_patterns():
     assert (describe(torch.ones(2, 1, 5, 5), dictionary, (3, 3), 2, 0.0) == 0).all()
 
 
+def test_hardly_any_contrast_gives_numbers_too():
+    x, sides = images("grey")
+    dictionary = learn(sample(x * 1e-38, sides, 500, seed=0), 7, seed=0)
+    assert torch.isfinite(dictionary.kernel).all()
+    assert torch.isfinite(describe(x * 1e-38, dictionary, sides, 2, 0.1)).all()
+
+
 @pytest.mark.parametrize("unit", [1e-12, 1e12])
 def test_units_do_not_matter(unit):
     x, sides = images("grey")

@@ -31,6 +31,7 @@ from isthmus._random import make_generator
 
 WHITENING, FLATNESS = 0.02, 0.01  # λ and ε, of the mean eigenvalue and of the mean of ‖u‖²
 ROUNDING = 1e-13  # of a patch's energy: what single precision makes of no contrast
+SMALLEST = 1e-70
 BATCH, PASSES = 4096, 20
 CACHE, MOST_AT_ONCE = 700_000, 16  # numbers that stay in a processor's cache; images
 
@@ -111,14 +112,17 @@ def learn(patches: Tensor, n_atoms: int, seed: int) -> Dictionary:
 
 
 def _whitening(p: Tensor) -> Tensor:
-    """W times what takes a patch's mean from it, (m, m); zeros where no patch has contrast."""
+    """W times what takes a patch's mean from it, (m, m); zeros where no patch has contrast.
+
+    Contrast below 1e-35 counts as none: its inverse would be no number in single precision.
+    """
     m = p.shape[1]
     centre = torch.eye(m, dtype=p.dtype) - 1 / m
     centred = p @ centre
     variances, axes = torch.linalg.eigh(centred.T @ centred / len(p))
     variances = variances.clamp_min(0)
     unit = float(variances.mean())
-    if unit <= ROUNDING * float(p.square().mean()):
+    if unit <= max(ROUNDING * float(p.square().mean()), SMALLEST):
         return torch.zeros_like(centre)
     lengths = (variances + WHITENING * unit).rsqrt()
     shrunk: Tensor = (axes * lengths) @ axes.T @ centre

@@ -138,8 +138,10 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         device = find_device(self.device)
         dictionary = self.dictionary_.to(device)
         found = np.empty((len(matrix), self._n_features_out), np.float32)
+        steepest = float(dictionary.kernel.abs().sum(1).max())
+        farthest = FARTHEST / max(steepest, 1e-30)
         for first, block in matrix.blocks(size=max(1, BLOCK_CELLS // matrix.n_features)):
-            self._require_near(block, matrix, first)
+            _require_near(block, farthest, (matrix.first_row or 0) + first)
             x = _channels_first(block, shape).to(device)
             part = describe(x, dictionary, sides, grid, threshold)
             found[first : first + len(block)] = part.cpu().numpy()
@@ -182,17 +184,6 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _sides(self) -> tuple[int, ...]:
         return tuple(min(self.patch_size, side) for side in self._image_shape()[:2])
 
-    def _require_near(self, block: NDArray[Any], matrix: Matrix, first: int) -> None:
-        farthest = np.abs(block).max(axis=1)
-        steepest = float(self.dictionary_.kernel.abs().sum(1).max())
-        far = farthest > FARTHEST / max(steepest, 1e-30)
-        if far.any():
-            row = int(far.argmax())
-            raise InvalidDataError(
-                f"Row {(matrix.first_row or 0) + first + row} has a number of size "
-                f"{farthest[row]:g}, too far from what fit saw; look at what made it."
-            )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -210,6 +201,16 @@ def _dense(X: Any) -> Matrix:
         )
     check_finite(matrix)
     return matrix
+
+
+def _require_near(block: NDArray[Any], farthest: float, first_row: int) -> None:
+    sizes = np.abs(block).max(axis=1)
+    if sizes.max() > farthest:
+        row = int(sizes.argmax())
+        raise InvalidDataError(
+            f"Row {first_row + row} has a number of size {sizes[row]:g}, too far from what fit "
+            "saw; look at what made it."
+        )
 
 
 def _channels_first(rows: NDArray[Any], shape: tuple[int, ...]) -> Tensor:

@@ -89,13 +89,13 @@ def _is_pipeline(estimator: Any) -> bool:
 def _pipeline_parts(pipeline: Any) -> Described:
     """Each step's card and tensors, the latter under the step's number."""
     described = [_parts(step) for _, step in pipeline.steps]
-    networks = [card["built"]["network"] for card, _ in described if "network" in _built(card)]
+    networks = [_built(card).get("network") for card, _ in described]
     card = {
         "estimator": PIPELINE,
         "steps": [
             [name, card] for (name, _), (card, _) in zip(pipeline.steps, described, strict=True)
         ],
-        "built": {"network": OWN_NETWORK if OWN_NETWORK in networks else "mlp"},
+        "built": {"network": OWN_NETWORK} if OWN_NETWORK in networks else {},
     }
     tensors = {
         f"{i}.{name}": tensor
