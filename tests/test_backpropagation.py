@@ -60,6 +60,7 @@ def test_gradients_are_written_over_in_place_or_added(width, dtype):
             backward(mlp, trace, slope, add=add)
             expected = {name: (1 + add) * gradient for name, gradient in exact.items()}
             torch.testing.assert_close(gradients(mlp), expected, rtol=1e-4, atol=1e-5)
+            assert all(p.grad.stride() == p.stride() for p in mlp.parameters())
             found = {name: gradient.data_ptr() for name, gradient in gradients(mlp).items()}
             assert turn == 0 or found == places
             places = found

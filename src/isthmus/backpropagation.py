@@ -96,8 +96,10 @@ def backward(mlp: MLP, trace: Trace, gradient: Tensor, *, add: bool = False) -> 
 def put(parameter: Tensor, gradient: Tensor, *, add: bool = False) -> None:
     """Make this the parameter's ``grad``, or add it to that."""
     held = parameter.grad
-    if held is None:
+    if held is None and gradient.stride() == parameter.stride():
         parameter.grad = gradient.to(parameter.dtype)
+    elif held is None:
+        parameter.grad = torch.empty_like(parameter).copy_(gradient)
     elif add:
         held += gradient
     else:
