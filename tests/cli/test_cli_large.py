@@ -198,6 +198,8 @@ def test_quantiles_of_very_many_scores_are_of_a_sample(monkeypatch):
     assert said["mean"] == pytest.approx(every.mean(), rel=1e-9)
     assert (said["minimum"], said["maximum"]) == (every.min(), every.max())
     assert sum(map(len, some._kept)) <= 20_000
+    some.add(np.zeros((10, 5)))
+    assert all(each.base is None for each in some._kept[-1:])  # nothing of the parts stays
     for level, value in said["quantiles"].items():
         # five standard errors of a rank among 10,000 scores or more
         rank = (every <= value).mean()

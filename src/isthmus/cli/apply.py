@@ -23,12 +23,10 @@ def transform(
     From large files, folders and patterns to a .parquet or .csv file it goes block by block, so
     that neither need fit in memory.
     """
-    import numpy as np
-
     from isthmus.cli.models import load_for
     from isthmus.cli.targets import deliver, flows, require_few, require_rows_target
-    from isthmus.data import count_rows, is_source, open_data
-    from isthmus.estimators.chained import code_blocks
+    from isthmus.data import count_rows, open_data
+    from isthmus.estimators.chained import before_last, code_blocks, steps_of
     from isthmus.estimators.outflow import as_table, grouped, write_tables
 
     require_rows_target(output)
@@ -43,10 +41,7 @@ def transform(
         show({"output": output, "rows": n_rows, "row_shape": [len(names)]})
         return
     with about(data):
-        if is_source(rows):
-            codes = np.concatenate(list(code_blocks(estimator, rows)))
-        else:
-            codes = estimator.transform(rows)
+        codes = steps_of(estimator)[-1].transform(before_last(estimator, rows))
     deliver(codes, output, names)
 
 

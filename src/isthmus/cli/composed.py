@@ -59,6 +59,14 @@ def described(estimator: Any) -> dict[str, Any]:
     return record
 
 
+def are_enough(held_out: int, level: float) -> bool:
+    """Whether so many held-out rows can say what part of ordinary rows is flagged.
+
+    The lowest of r + 1 scores has p = 1 / (r + 1).
+    """
+    return level * (held_out + 1) >= 1
+
+
 def notes(estimator: Any) -> list[str]:
     """What the user may not have meant."""
     from isthmus import OutlierDetector, PatchFeatures

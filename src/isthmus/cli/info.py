@@ -111,6 +111,7 @@ def _of_patches(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str
 
 def _of_autoencoder(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
     """An autoencoder, or what has one inside."""
+    from isthmus.cli.composed import are_enough
     from isthmus.cli.fit import training_summary
 
     rows = card.get("autoencoder", card)
@@ -131,10 +132,8 @@ def _of_autoencoder(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict
         ),
     }
     if "offset" in card:
-        record |= {
-            "offset": card["offset"],
-            "calibrated": params["level"] * (len(reference) + 1) >= 1,
-        }
+        calibrated = are_enough(len(reference), params["level"])
+        record |= {"offset": card["offset"], "calibrated": calibrated}
     return record
 
 

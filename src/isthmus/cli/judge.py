@@ -204,11 +204,13 @@ class Rule:
 
     def record(self) -> dict[str, Any]:
         """The level, and whether enough rows were held out to promise it."""
+        from isthmus.cli.composed import are_enough
+
         held_out = 0 if self.reference is None else len(self.reference)
         return {
             "level": self.level,
             "reference_rows": held_out,
-            "calibrated": self.level * (held_out + 1) >= 1,
+            "calibrated": are_enough(held_out, self.level),
         }
 
 

@@ -24,14 +24,18 @@ CodeFile = Annotated[
 ]
 ModelFile = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", show_default=False, help="A file that `isthmus fit` wrote."),
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A file that `isthmus fit`, or isthmus.save in Python, wrote.",
+    ),
 ]
 AnyFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL_OR_DATA",
         show_default=False,
-        help="A .safetensors file of `isthmus fit`, or data as for `isthmus fit`.",
+        help="A .safetensors file as of `isthmus fit`, or data as for `isthmus fit`.",
     ),
 ]
 NewModel = Annotated[

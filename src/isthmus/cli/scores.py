@@ -37,7 +37,9 @@ class Scores:
 
     def add(self, block: Any) -> tuple[Any, Any]:
         """Take in scores (m,), or (m, 1 + d) with their parts; gives the scores and the parts."""
-        scores, parts = (block[:, 0], block[:, 1:]) if block.ndim == 2 else (block, None)
+        scores, parts = block, None
+        if block.ndim == 2:
+            scores, parts = block[:, 0].copy(), block[:, 1:]  # a view would keep the whole block
         first = self._n == 0
         self._n += len(scores)
         self._total += float(scores.sum(dtype=np.float64))
