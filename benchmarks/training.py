@@ -68,7 +68,7 @@ CONTENDERS = {
     "scikit-learn": Contender("scikit_learn", is_peer=True),
     "PyOD": Contender("pyod", is_peer=True),
     "PyOD standardising": Contender("pyod", "standardising", is_peer=True),
-    "PyOD, its defaults": Contender("pyod", "defaults", is_peer=True),
+    "PyOD with its defaults": Contender("pyod", "defaults", is_peer=True),
     "Isthmus 1024": Contender("isthmus", "auto", 1024, only_on="pixels"),
     "bare bfloat16 1024": Contender("bare", "bfloat16", 1024, only_on="pixels"),
 }

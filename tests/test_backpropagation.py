@@ -31,8 +31,9 @@ def test_output_and_every_gradient(name, widths):
     mlp = random_mlp(widths, name)
     x = 3 * torch.randn(9, 5, dtype=torch.float64, generator=generator(2))
     slope = torch.randn(9, widths[-1], dtype=torch.float64, generator=generator(3))
-    out, trace = forward(mlp, x, half=False)
-    to_input = trace.to_input(backward(mlp, trace, slope))
+    with torch.no_grad():
+        out, trace = forward(mlp, x, half=False)
+        to_input = trace.to_input(backward(mlp, trace, slope))
     found = gradients(mlp)
     mlp.zero_grad()
     x.requires_grad_()
@@ -43,6 +44,28 @@ def test_output_and_every_gradient(name, widths):
     torch.testing.assert_close(found, gradients(mlp), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("width", [1, 2, 5, 12, 13])
+def test_gradients_are_written_over_in_place_or_added(width, dtype):
+    mlp = random_mlp((20, width, 20), "tanh").to(dtype)
+    x, slope = torch.randn(2, 9, 20, dtype=dtype, generator=generator(2))
+    truth = mlp(x)
+    truth.backward(slope)
+    exact = gradients(mlp)
+    mlp.zero_grad()
+    places = {}
+    with torch.no_grad():
+        for turn, add in enumerate((False, False, True)):
+            _, trace = forward(mlp, x, half=False)
+            backward(mlp, trace, slope, add=add)
+            expected = {name: (1 + add) * gradient for name, gradient in exact.items()}
+            torch.testing.assert_close(gradients(mlp), expected, rtol=1e-4, atol=1e-5)
+            found = {name: gradient.data_ptr() for name, gradient in gradients(mlp).items()}
+            assert turn == 0 or found == places
+            places = found
+
+
+@torch.no_grad()
 def test_half_precision_rounds_and_gives_gradients_in_full():
     mlp = random_mlp((40, 30, 20), "silu").float()
     x, slope = torch.randn(64, 40, generator=generator()), torch.ones(64, 20)

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from isthmus._errors import InvalidParameterError
 from isthmus._random import make_generator
+from isthmus.backpropagation import put
 from isthmus.encoders import Encoder
 from isthmus.entry import TableEntry, entry_width
 from isthmus.likelihoods import Eta, Likelihood
@@ -292,8 +293,8 @@ class Model(nn.Module):
             if parameter.varies == "row":
                 by_row.append(slope.flatten(1))
             elif parameter.varies != "fixed":
-                self.parameters_of_all_rows[parameter.name].grad = slope
-        nll = nll + self._log_volume_of(z)
+                put(self.parameters_of_all_rows[parameter.name], slope)
+        nll += self._log_volume_of(z)
         return nll, by_row[0] if len(by_row) == 1 else torch.cat(by_row, 1)
 
     def mean(self, h: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ so that at step 0 every row is given the best constant of its likelihood (see `m
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -100,7 +101,7 @@ class MLP(nn.Module):
             for n_in, n_out, gain in zip(widths[:-1], widths[1:], gains, strict=True)
         )
 
-    @property
+    @cached_property
     def linear_layers(self) -> list[nn.Linear]:
         """The layers in order, typed."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]

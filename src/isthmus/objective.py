@@ -16,6 +16,7 @@ from isthmus._errors import InvalidParameterError
 from isthmus.backpropagation import backward, forward
 from isthmus.corruptions import Cells, Corruption, corrupt, corrupt_cells
 from isthmus.model import Model
+from isthmus.networks import MLP
 from isthmus.penalties import Maps, Penalty
 from isthmus.sparse import Batch, dense, take
 
@@ -205,35 +206,43 @@ class Objective:
         Returns:
             What calling the objective returns, without a graph.
         """
-        if model.layers is not None:
-            return self._descend_layers(model, z, generator, progress, weight)
+        layers = model.layers
+        if layers is not None:
+            return self._descend_layers(model, layers, z, generator, progress, weight)
         model.zero_grad()
         terms = self(model, z, generator, progress)
         (terms.total().sum() * weight).backward()
         return terms.detached()
 
     def _descend_layers(
-        self, model: Model, z: Batch, generator: torch.Generator, progress: float, weight: float
+        self,
+        model: Model,
+        layers: tuple[MLP, MLP],
+        z: Batch,
+        generator: torch.Generator,
+        progress: float,
+        weight: float,
     ) -> Terms:
         """Only the code in the middle, and penalties, are left to torch to differentiate."""
-        assert model.layers is not None
-        (down, up), encoder, half = model.layers, model.encoder, model.half_precision
+        (down, up), encoder, half = layers, model.encoder, model.half_precision
         if self.penalties:
             model.zero_grad()
         elif model.table is not None:
             model.table.zero_grad()
         entered, target = self.corrupted(model, z, generator)
         learned = isinstance(entered, Tensor) and entered.requires_grad  # vectors of levels
-        given = entered.detach() if isinstance(entered, Tensor) else entered
-        eta, trace_down = forward(down, given, half=half)
+        given = entered.detach() if learned and isinstance(entered, Tensor) else entered
+        with torch.no_grad():
+            eta, trace_down = forward(down, given, half=half)
         noise = encoder.draw_noise((len(z), model.shape.n_components), generator)
         h = encoder.draw(eta.requires_grad_(), noise, progress)
         kl = encoder.kl(eta) if encoder.stochastic else None
         kl_cost = None if kl is None else encoder.kl_objective(kl)
-        out, trace_up = forward(up, h, half=half)
         share = self.share(model.shape.n_features)
-        nll, slope = model.slope(target, out, weight / share)
-        slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
+        with torch.no_grad():
+            out, trace_up = forward(up, h, half=half)
+            nll, slope = model.slope(target, out, weight / share)
+            slope = trace_up.to_input(backward(up, trace_up, slope)).to(h.dtype)
         penalties = self._penalties(model, z, h, generator)
         if h is not eta or penalties:
             total = (h * slope).sum()
@@ -242,10 +251,12 @@ class Objective:
             total.backward()
             assert eta.grad is not None
             slope = eta.grad
-        slope = backward(down, trace_down, slope, add=bool(penalties))
-        if learned:
+        with torch.no_grad():
+            slope = backward(down, trace_down, slope, add=bool(penalties))
+            to_vectors = trace_down.to_input(slope).to(given.dtype) if learned else None
+        if to_vectors is not None:
             assert isinstance(entered, Tensor)
-            entered.backward(trace_down.to_input(slope).to(entered.dtype))
+            entered.backward(to_vectors)
         if share != 1:
             nll /= share
         return Terms(nll, None if kl is None else kl.sum(1), kl_cost, penalties).detached()

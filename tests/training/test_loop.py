@@ -144,6 +144,9 @@ class StepperSpy:
         self.model.zero_grad()
         self.n_steps += 1
 
+    def release(self):
+        pass
+
 
 # ---- which weights are kept -----------------------------------------------------------------
 

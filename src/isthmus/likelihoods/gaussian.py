@@ -139,12 +139,13 @@ class Gaussian(Likelihood):
 
     def _slope(self, x: Tensor, eta: Eta, weight: float) -> tuple[Tensor, Eta]:
         gap, d = eta[0] - x, x.shape[1]
-        squares = gap.square()
         if self._has_one_number(eta):
             log_scale = float(eta[1])
             precision = math.exp(-2 * log_scale)
-            nll = squares.sum(1).mul_(0.5 * precision).add_(d * (log_scale + 0.5 * LOG_2PI))
+            nll = torch.linalg.vecdot(gap, gap).mul_(0.5 * precision)
+            nll += d * (log_scale + 0.5 * LOG_2PI)
             return nll, (gap.mul_(weight * precision), torch.zeros_like(eta[1]))
+        squares = gap.square()
         log_scales = self.log_scale(eta[1])
         precisions = (-2 * log_scales).exp()
         squares *= precisions

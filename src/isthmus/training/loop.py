@@ -186,9 +186,10 @@ class _Run(Generic[M, B]):
         self._batches: Iterator[B] = iter(())
 
     def end(self) -> None:
-        """Stop what still reads ahead for a pass that was broken off."""
+        """Stop what still reads ahead for a pass that was broken off; let go of the gradients."""
         if isinstance(self._batches, Generator):
             self._batches.close()
+        self.stepper.release()
 
     def epoch(self) -> _Sums:
         """One pass over the rows in a new order."""

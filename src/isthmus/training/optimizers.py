@@ -11,6 +11,7 @@ so the limit needs no units.
 import math
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,7 @@ from torch.optim import SGD, Muon
 
 from isthmus._registry import unknown_name
 from isthmus.training.contracts import Learner
+from isthmus.training.gradients import Gradients, laid_out_as
 
 SCALE_SPEED = 10.0
 WEIGHT_DECAY = 0.01
@@ -39,6 +41,17 @@ class Optimizer(Protocol):
 
     def step(self) -> Any:
         """Move the parameters along their gradients."""
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """The parameters of a group that have a gradient, as the kernel takes them: list by list."""
+
+    parameters: list[Tensor]
+    gradients: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    counts: list[Tensor]
 
 
 class FusedAdamW:
@@ -63,24 +76,23 @@ class FusedAdamW:
             for p in group["params"]
         }
         self._counts = [torch.zeros((), device=group["params"][0].device) for group in groups]
-        # a look-up by parameter takes as long as a small tensor's arithmetic
-        self._held = [[(p, self.state[p]) for p in group["params"]] for group in groups]
+        self.release()
 
     @torch.no_grad()
     def step(self) -> None:
         """One step for every parameter that has a gradient."""
-        for group, count, held in zip(self.param_groups, self._counts, self._held, strict=True):
-            moving = [(p, p.grad, kept) for p, kept in held if p.grad is not None]
-            if not moving:
+        for number, (group, count) in enumerate(zip(self.param_groups, self._counts, strict=True)):
+            moving = self._moving_of(number, group["params"], count)
+            if not moving.parameters:
                 continue
             count += 1
             torch._fused_adamw_(
-                [p for p, _, _ in moving],
-                [gradient for _, gradient, _ in moving],
-                [kept["mean"] for _, _, kept in moving],
-                [kept["square"] for _, _, kept in moving],
+                moving.parameters,
+                moving.gradients,
+                moving.means,
+                moving.squares,
                 [],
-                [count] * len(moving),
+                moving.counts,
                 lr=group["lr"],
                 beta1=self.betas[0],
                 beta2=self.betas[1],
@@ -90,12 +102,28 @@ class FusedAdamW:
                 maximize=False,
             )
 
+    def release(self) -> None:
+        """Let go of the gradients."""
+        self._moving = [_Moving([], [], [], [], []) for _ in self.param_groups]
 
-def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
-    """The values in the order in memory of the parameter's, by which fused kernels go."""
-    if values.shape != parameter.shape or values.stride() == parameter.stride():
-        return values
-    return torch.empty_like(parameter).copy_(values)
+    def _moving_of(
+        self, number: int, parameters: Sequence[nn.Parameter], count: Tensor
+    ) -> _Moving:
+        """What moves in this group; the lists of the last step where they still hold."""
+        last = self._moving[number]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if len(gradients) == len(last.gradients) and all(map(is_, gradients, last.gradients)):
+            return last
+        moving: list[Tensor] = [p for p in parameters if p.grad is not None]
+        kept = [self.state[p] for p in moving]
+        made = self._moving[number] = _Moving(
+            moving,
+            gradients,
+            [each["mean"] for each in kept],
+            [each["square"] for each in kept],
+            [count] * len(moving),
+        )
+        return made
 
 
 @dataclass(frozen=True)
@@ -223,7 +251,7 @@ class Stepper:
             )
         ]
         self._schedule = schedule
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._gradients = Gradients([p for p in model.parameters() if p.requires_grad])
         self.slowdown = 1.0
         self.n_steps = 0
         self.n_skipped = 0
@@ -255,14 +283,7 @@ class Stepper:
 
     def step(self) -> None:
         """One guarded step on the gradients that are there."""
-        gradients = []
-        for parameter in self._parameters:
-            if (gradient := parameter.grad) is None:
-                continue
-            if gradient.stride() != parameter.stride():
-                gradient = parameter.grad = laid_out_as(parameter, gradient)
-            gradients.append(gradient)
-        if self._guard(gradients):
+        if self._guard():
             rate = self.rate
             for group, highest in zip(self._groups, self._highest, strict=True):
                 group["lr"] = rate * highest
@@ -272,23 +293,27 @@ class Stepper:
             self.n_skipped += 1
         self.n_steps += 1
 
-    def _guard(self, gradients: list[Tensor]) -> bool:
+    def release(self) -> None:
+        """Let go of the gradients."""
+        self._gradients.release()
+        for optimizer in self._optimizers:
+            if isinstance(optimizer, FusedAdamW):
+                optimizer.release()
+
+    def _guard(self) -> bool:
         """Whether the gradients are finite; shortens them where they are unusually long."""
-        norm = gradient_norm(gradients)
-        if not math.isfinite(norm):
+        if not self._gradients.read():
+            return True
+        length = self._gradients.length()
+        if not math.isfinite(length):
             return False
-        usual = self._usual or norm
+        usual = self._usual or length
         longest = CLIP_FACTOR * usual
-        if norm > longest:
-            torch._foreach_mul_(gradients, longest / norm)
-            norm = longest
-        self._usual = usual + USUAL_DECAY * (norm - usual)
+        if length > longest:
+            self._gradients.multiply(longest / length)
+            length = longest
+        self._usual = usual + USUAL_DECAY * (length - usual)
         return True
-
-
-def gradient_norm(gradients: list[Tensor]) -> float:
-    """The Euclidean length of all gradients together; waits for the device."""
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
 
 
 @dataclass(frozen=True)
