@@ -69,6 +69,7 @@ def test_values_of_the_option(run, folder, tmp_path):
     for text in ("many", "5:3:2:1", "5:", "-5", "1.5"):
         assert f"--patches {text}: expected" in run(*given, text).line
     assert "n_atoms must be" in run(*given, "0").line
+    assert "give one of the two" in run(*given, "5", "--column", "a=gaussian").line
 
 
 def test_flat_rows_are_signals_and_that_is_told(run, folder, tmp_path):

@@ -67,7 +67,7 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
 
     require_model_target(output)
     require_level("--outliers", outliers)
-    patterns = None if patches is None else read_patches(patches)
+    patterns = read_patches(patches, column)
     autoencoder = Autoencoder(
         n_components,
         hidden=read_widths(hidden),

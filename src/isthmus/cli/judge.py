@@ -30,7 +30,7 @@ def score(
     key: options.Key = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Score rows by their log-likelihood.
+    """Score rows by their log-likelihood, and flag unusual ones.
 
     It is in nats per row, and higher is better. For a stochastic code it is the evidence lower
     bound. Nats and bits per dimension are of the negative log-likelihood, where lower is better.

@@ -74,12 +74,19 @@ def read_likelihood(text: str, columns: Sequence[str] | None) -> Any:
     return by_name
 
 
-def read_patches(text: str) -> dict[str, int]:
-    """Parameters of `isthmus.PatchFeatures` from text such as ``128:6:3``.
+def read_patches(text: str | None, columns: Sequence[str] | None) -> dict[str, int] | None:
+    """Parameters of `isthmus.PatchFeatures` from text such as ``128:6:3``; None for None.
 
     Raises:
-        InvalidParameterError: Something that is no whole number, or too many.
+        InvalidParameterError: Something that is no whole number, too many, or ``--column`` beside.
     """
+    if text is None:
+        return None
+    if columns:
+        raise InvalidParameterError(
+            f"--column {columns[0]} is for a table, and --patches {text} for images; give one of "
+            "the two."
+        )
     values = text.split(":")
     if len(values) > len(PATCHES) or not all(map(str.isdecimal, values)):
         raise InvalidParameterError(
