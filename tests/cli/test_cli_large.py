@@ -183,7 +183,7 @@ def test_a_flag_is_checked_before_anything_is_read(run, tmp_path):
     assert "--flag 2: the level must lie between 0 and 1" in ended.line
     ended = run("score", "none.safetensors", "none.csv", "--flag", 0.1, "-o", tmp_path / "s.npy")
     assert ended.code == 2
-    assert "has no place for the names that --flag writes" in ended.line
+    assert "has no place for the names that flags come with" in ended.line
 
 
 def test_quantiles_of_very_many_scores_are_of_a_sample(monkeypatch):
@@ -198,6 +198,8 @@ def test_quantiles_of_very_many_scores_are_of_a_sample(monkeypatch):
     assert said["mean"] == pytest.approx(every.mean(), rel=1e-9)
     assert (said["minimum"], said["maximum"]) == (every.min(), every.max())
     assert sum(map(len, some._kept)) <= 20_000
+    some.add(np.zeros((10, 5)))
+    assert all(each.base is None for each in some._kept[-1:])  # nothing of the parts stays
     for level, value in said["quantiles"].items():
         # five standard errors of a rank among 10,000 scores or more
         rank = (every <= value).mean()

@@ -16,6 +16,10 @@
 | ``report`` | ``compare(data, label)`` of `isthmus.comparison` |
 | ``demo`` | a model from raw data to pictures |
 
+``fit`` has two options for more than an autoencoder: ``--outliers`` makes an ``OutlierDetector``,
+and ``--patches`` puts ``PatchFeatures`` before it. ``transform`` and ``score`` take a file of any
+estimator that has a method of that name for rows.
+
 Standard output holds one JSON object and nothing else; progress, notes and warnings go to standard
 error. A mistake ends with one line there and exit code 2 (see `isthmus.cli.ending`). Options have
 the names and the defaults of the estimator's parameters.

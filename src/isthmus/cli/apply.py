@@ -26,6 +26,8 @@ def transform(
     from isthmus.cli.models import load_for
     from isthmus.cli.targets import deliver, flows, require_few, require_rows_target
     from isthmus.data import count_rows, open_data
+    from isthmus.estimators.chained import before_last, code_blocks, steps_of
+    from isthmus.estimators.outflow import as_table, grouped, write_tables
 
     require_rows_target(output)
     estimator = load_for("transform", model)
@@ -33,14 +35,13 @@ def transform(
     require_few(count_rows(rows), output)
     names = list(estimator.get_feature_names_out())
     if output is not None and flows(rows, output):
-        from isthmus.estimators.outflow import write_codes
-
         with about(data), counting(not quiet, count_rows(rows)) as tick:
-            n_rows = write_codes(estimator, rows, output, tick=tick)
+            blocks = grouped(code_blocks(estimator, rows))
+            n_rows = write_tables(output, (as_table(block, names) for block in blocks), tick)
         show({"output": output, "rows": n_rows, "row_shape": [len(names)]})
         return
     with about(data):
-        codes = estimator.transform(rows)
+        codes = steps_of(estimator)[-1].transform(before_last(estimator, rows))
     deliver(codes, output, names)
 
 

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import typer
 
 from isthmus.cli import options
 from isthmus.cli.ending import about
 from isthmus.cli.show import show
 
-if TYPE_CHECKING:
-    from isthmus import Autoencoder
-
 
 def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
+    context: typer.Context,
     data: options.DataFile,
     output: options.NewModel,
     n_components: options.NComponents = 32,
@@ -39,6 +39,8 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     patience: options.Patience = 10,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    outliers: options.Outliers = None,
+    patches: options.Patches = None,
     random_state: options.Seed = None,
     key: options.Key = None,
     quiet: options.Quiet = False,
@@ -48,14 +50,25 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     Ctrl-C ends the training early; the best model so far is written.
     """
     from isthmus import Autoencoder
-    from isthmus.cli.parts import read_likelihood, read_part, read_parts, read_widths
+    from isthmus.cli.composed import compose
+    from isthmus.cli.parts import (
+        read_likelihood,
+        read_part,
+        read_parts,
+        read_patches,
+        read_widths,
+        require_level,
+    )
     from isthmus.cli.targets import require_model_target
     from isthmus.corruptions import CORRUPTIONS
     from isthmus.encoders import ENCODERS
+    from isthmus.estimators.outliers import ROBUST
     from isthmus.penalties import PENALTIES
 
     require_model_target(output)
-    estimator = Autoencoder(
+    require_level("--outliers", outliers)
+    patterns = read_patches(patches, column)
+    autoencoder = Autoencoder(
         n_components,
         hidden=read_widths(hidden),
         activation=activation,
@@ -76,14 +89,24 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
         random_state=random_state,
         verbose=0 if quiet else 1,
     )
+    left_out = {name for name in ROBUST if _is_left_out(context, name)}
+    if column:
+        left_out.discard("likelihood")
+    estimator = compose(autoencoder, outliers, patterns, left_out)
     show(_fit_and_save(estimator, data, key, output))
 
 
-def _fit_and_save(
-    estimator: "Autoencoder", data: Path, key: str | None, output: str
-) -> dict[str, Any]:
+def _is_left_out(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT"
+
+
+def _fit_and_save(estimator: Any, data: Path, key: str | None, output: str) -> dict[str, Any]:
     from isthmus import save
+    from isthmus.cli.composed import described, notes
     from isthmus.data import count_rows, open_data
+    from isthmus.estimators.chained import scoring_autoencoder
+    from isthmus.estimators.progress import say
 
     rows = open_data(data, key)
     began = time.perf_counter()
@@ -91,20 +114,24 @@ def _fit_and_save(
         estimator.fit(rows)
     seconds = time.perf_counter() - began
     save(estimator, output)
-    history = [asdict(epoch) for epoch in estimator.history_]
-    early = interrupt.happened or len(history) < estimator.max_epochs
+    autoencoder: Any = scoring_autoencoder(estimator)
+    for note in notes(estimator):
+        say(autoencoder.verbose)(note)
+    history = [asdict(epoch) for epoch in autoencoder.history_]
+    early = interrupt.happened or len(history) < autoencoder.max_epochs
     by_whom = "interrupt" if interrupt.happened else "patience" if early else "max_epochs"
     return {
         "model": output,
-        "likelihood": estimator.likelihood_,
+        "likelihood": autoencoder.likelihood_,
         "rows": count_rows(rows),
         "columns": estimator.n_features_in_,
-        "n_components": estimator.n_components,
-        "parameters": sum(weight.numel() for weight in estimator.model_.parameters()),
-        **training_summary(history, estimator.n_features_in_),
+        "n_components": autoencoder.n_components,
+        "parameters": sum(weight.numel() for weight in autoencoder.model_.parameters()),
+        **training_summary(history, autoencoder.n_features_in_),
         "seconds": round(seconds, 3),
         "stopped_early": early,
         "stopped_by": by_whom,
+        **described(estimator),
     }
 
 

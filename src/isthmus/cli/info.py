@@ -1,5 +1,6 @@
 """The verb ``info``: what a model's file, a store of codes or a file of data holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,30 +66,75 @@ def describe_model(path: Path) -> dict[str, Any]:
         FileFormatError: It is no model's file, or damaged.
     """
     from isthmus._errors import FileFormatError
-    from isthmus.cli.fit import training_summary
     from isthmus.saving import read_model
 
     card, tensors = read_model(path)
     try:
-        rows = card.get("autoencoder", card)  # a classifier has one inside
-        params, fitted = card["params"], rows["fitted"]
         return {
             "model": str(path),
             "bytes": path.stat().st_size,
             "format": card["format"],
             "isthmus": card["isthmus"],
-            "estimator": card["estimator"],
-            "likelihood": rows["likelihood"],
-            "columns": fitted["n_features_in"],
-            "row_shape": fitted["row_shape"],
-            "names": fitted["feature_names_in"],
-            "params": params,
-            "numbers": sum(tensor.numel() for tensor in tensors.values()),
-            "code_report": fitted["code_report"],
-            "training": training_summary(card["history"], fitted["n_features_in"]),
+            **_of_estimator(card, tensors),
         }
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise FileFormatError(f"{path} has a card without {error}.") from error
+    except (AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path} has a card that can't be read ({error}).") from error
+
+
+def _of_estimator(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    readers = {"Pipeline": _of_pipeline, "PatchFeatures": _of_patches}
+    return readers.get(card["estimator"], _of_autoencoder)(card, tensors)
+
+
+def _of_pipeline(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    steps = []
+    for i, (name, inner) in enumerate(card["steps"]):
+        held = {key.partition(".")[2]: t for key, t in tensors.items() if key.startswith(f"{i}.")}
+        steps.append({"step": name, **_of_estimator(inner, held)})
+    first = {name: steps[0][name] for name in ("columns", "row_shape", "names")}
+    return {"estimator": card["estimator"], **first, "steps": steps}
+
+
+def _of_patches(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    fitted = card["fitted"]
+    return {
+        "estimator": card["estimator"],
+        "columns": fitted["n_features_in"],
+        "row_shape": fitted["row_shape"],
+        "names": fitted["feature_names_in"],
+        "params": card["params"],
+        "patterns": len(tensors["atoms"]),
+    }
+
+
+def _of_autoencoder(card: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """An autoencoder, or what has one inside."""
+    from isthmus.cli.composed import are_enough
+    from isthmus.cli.fit import training_summary
+
+    rows = card.get("autoencoder", card)
+    params, fitted = card["params"], rows["fitted"]
+    reference = tensors.get("reference_scores", ())
+    record = {
+        "estimator": card["estimator"],
+        "likelihood": rows["likelihood"],
+        "columns": fitted["n_features_in"],
+        "row_shape": fitted["row_shape"],
+        "names": fitted["feature_names_in"],
+        "params": params,
+        "numbers": sum(tensor.numel() for tensor in tensors.values()),
+        "reference_rows": len(reference),
+        "code_report": fitted["code_report"],
+        "training": training_summary(
+            card.get("history", rows["history"]), fitted["n_features_in"]
+        ),
+    }
+    if "offset" in card:
+        calibrated = are_enough(len(reference), params["level"])
+        record |= {"offset": card["offset"], "calibrated": calibrated}
+    return record
 
 
 def _describe(path: Path, key: str | None, quiet: bool) -> dict[str, Any]:

@@ -24,14 +24,18 @@ CodeFile = Annotated[
 ]
 ModelFile = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", show_default=False, help="A file that `isthmus fit` wrote."),
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A file that `isthmus fit`, or isthmus.save in Python, wrote.",
+    ),
 ]
 AnyFile = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL_OR_DATA",
         show_default=False,
-        help="A .safetensors file of `isthmus fit`, or data as for `isthmus fit`.",
+        help="A .safetensors file as of `isthmus fit`, or data as for `isthmus fit`.",
     ),
 ]
 NewModel = Annotated[
@@ -42,6 +46,27 @@ NewModel = Annotated[
         metavar="FILE",
         show_default=False,
         help="The .safetensors file to write.",
+    ),
+]
+Outliers = Annotated[
+    float | None,
+    typer.Option(
+        "--outliers",
+        metavar="LEVEL",
+        show_default=False,
+        help="Learn to tell unusual rows, for isthmus score: at most this part of ordinary rows "
+        "is flagged, such as 0.01. Encoder, likelihood and corruption are gaussian, robust and "
+        "masking where they are left out.",
+    ),
+]
+Patches = Annotated[
+    str | None,
+    typer.Option(
+        "--patches",
+        metavar="N[:SIZE[:GRID]]",
+        show_default=False,
+        help="Of images: learn N patterns of SIZE pixels a side, and the code of where they are, "
+        "in GRID cells a side, in place of pixels. Such as 128, or 128:6:3.",
     ),
 ]
 NewRows = Annotated[
@@ -195,7 +220,8 @@ Flag = Annotated[
         "--flag",
         metavar="LEVEL",
         show_default=False,
-        help="Flag unusual rows: at most this part of ordinary rows is flagged, such as 0.01.",
+        help="Flag unusual rows: at most this part of ordinary rows is flagged, such as 0.01. "
+        "Of a model that was fitted with --outliers, that level if left out.",
     ),
 ]
 NDraws = Annotated[

@@ -11,6 +11,8 @@ from typing import Any
 from isthmus._errors import InvalidParameterError
 from isthmus._registry import Registry
 
+PATCHES = ("n_atoms", "patch_size", "grid")
+
 
 def read_part(registry: Registry[Any], option: str, text: str) -> Any:
     """The part that an option's text describes.
@@ -72,6 +74,28 @@ def read_likelihood(text: str, columns: Sequence[str] | None) -> Any:
     return by_name
 
 
+def read_patches(text: str | None, columns: Sequence[str] | None) -> dict[str, int] | None:
+    """Parameters of `isthmus.PatchFeatures` from text such as ``128:6:3``; None for None.
+
+    Raises:
+        InvalidParameterError: Something that is no whole number, too many, or ``--column`` beside.
+    """
+    if text is None:
+        return None
+    if columns:
+        raise InvalidParameterError(
+            f"--column {columns[0]} is for a table, and --patches {text} for images; give one of "
+            "the two."
+        )
+    values = text.split(":")
+    if len(values) > len(PATCHES) or not all(map(str.isdecimal, values)):
+        raise InvalidParameterError(
+            f"--patches {text}: expected how many patterns, and if wanted the pixels along a "
+            "patch's side and the cells along an image's side, such as 128 or 128:6:3."
+        )
+    return dict(zip(PATCHES, map(int, values), strict=False))
+
+
 def read_value(text: str) -> bool | int | float | str:
     """A number where the text is one, true and false, else the text."""
     if text in ("true", "false"):
@@ -82,6 +106,16 @@ def read_value(text: str) -> bool | int | float | str:
         except ValueError:
             continue
     return text
+
+
+def require_level(option: str, level: float | None) -> None:
+    """Refuse a part of ordinary rows that is none.
+
+    Raises:
+        InvalidParameterError: It does not lie between 0 and 1.
+    """
+    if level is not None and not 0 < level < 1:
+        raise InvalidParameterError(f"{option} {level:g}: the level must lie between 0 and 1.")
 
 
 def read_widths(text: str) -> tuple[int, ...]:

@@ -35,24 +35,26 @@ class Scores:
         self._rng = np.random.default_rng(0)
         self.few: Any = None
 
-    def add(self, block: Any) -> Any:
-        """Take in scores (m,) or their parts (m, d); gives the scores."""
-        scores = block.sum(1) if block.ndim == 2 else block
+    def add(self, block: Any) -> tuple[Any, Any]:
+        """Take in scores (m,), or (m, 1 + d) with their parts; gives the scores and the parts."""
+        scores, parts = block, None
+        if block.ndim == 2:
+            scores, parts = block[:, 0].copy(), block[:, 1:]  # a view would keep the whole block
         first = self._n == 0
         self._n += len(scores)
         self._total += float(scores.sum(dtype=np.float64))
         self._low = min(self._low, float(scores.min()))
         self._high = max(self._high, float(scores.max()))
-        if block.ndim == 2:
-            parts = block.sum(0, dtype=np.float64)
-            self._parts = parts if self._parts is None else self._parts + parts
+        if parts is not None:
+            total = parts.sum(0, dtype=np.float64)
+            self._parts = total if self._parts is None else self._parts + total
         known = block if first else self.few
         if self._n > MOST_PRINTED:
             self.few = None
         elif known is not None:
             self.few = block if first else np.concatenate([known, block])
         self._keep(scores)
-        return scores
+        return scores, parts
 
     def _keep(self, scores: Any) -> None:
         if self._chance < 1:
@@ -93,7 +95,7 @@ class Oddest:
 
     Attributes:
         count: How many.
-        rows: Their numbers and what was said of them, the lowest p-value first.
+        rows: Their numbers and what was said of them, the lowest score first.
     """
 
     def __init__(self) -> None:
@@ -105,9 +107,9 @@ class Oddest:
         """Take in what was said of the next rows."""
         flagged = np.flatnonzero(judged["flagged"].to_numpy())
         self.count += len(flagged)
-        p = judged["p_value"].to_numpy()[flagged]
-        first = flagged[np.argsort(p, kind="stable")[:MOST_PRINTED]]
+        scores = judged["score"].to_numpy()[flagged]
+        first = flagged[np.argsort(scores, kind="stable")[:MOST_PRINTED]]
         said = judged.take(first).drop_columns(["flagged"]).to_pylist()
         rows = [{"row": self._seen + int(i), **each} for i, each in zip(first, said, strict=True)]
-        self.rows = sorted([*self.rows, *rows], key=lambda row: row["p_value"])[:MOST_PRINTED]
+        self.rows = sorted([*self.rows, *rows], key=lambda row: row["score"])[:MOST_PRINTED]
         self._seen += judged.num_rows

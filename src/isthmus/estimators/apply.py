@@ -222,7 +222,7 @@ def to_rows(
         SupportError: A value that the likelihood can't have.
         InvalidDataError: A row so far out that the result is not a number.
     """
-    return _joined(in_blocks(function, model, matrix, far_is_possible=far_is_possible), matrix)
+    return joined(in_blocks(function, model, matrix, far_is_possible=far_is_possible), matrix)
 
 
 def in_blocks(
@@ -244,7 +244,7 @@ def to_codes(function: Callable[[Tensor], Tensor], model: Model, codes: Data) ->
     Raises:
         InvalidDataError: A code so far out that the result is not a finite number.
     """
-    return _joined(codes_in_blocks(function, model, codes), codes)
+    return joined(codes_in_blocks(function, model, codes), codes)
 
 
 def codes_in_blocks(
@@ -271,7 +271,18 @@ def feature_scores(model: Model, z: Tensor) -> Tensor:
 
     Of the divergence all bear the same part, but a missing cell none.
     """
+    return _shared(*model.evidence(z), z)
+
+
+def score_and_parts(model: Model, z: Tensor) -> Tensor:
+    """`row_scores` in the first column, `feature_scores` in the others, (m, 1 + d)."""
     log_prob, kl = model.evidence(z)
+    scores = log_prob.sum(1) - kl.sum(1)
+    return torch.cat([scores[:, None], _shared(log_prob, kl, z)], 1)
+
+
+def _shared(log_prob: Tensor, kl: Tensor, z: Tensor) -> Tensor:
+    """log p(x_j | h) less each observed cell's part of the divergence."""
     observed = (~z.isnan()).to(log_prob.dtype)
     share = kl.sum(1, keepdim=True) / observed.sum(1, keepdim=True).clamp_min(1)
     return log_prob - share * observed
@@ -356,7 +367,7 @@ def _blocks(data: Data, size: int) -> Iterator[tuple[int, Array]]:
             yield (matrix.first_row or 0) + start, block
 
 
-def _joined(blocks: Iterator[tuple[int, Array]], data: Data) -> Array:
+def joined(blocks: Iterator[tuple[int, Array]], data: Data) -> Array:
     """All results in one array."""
     n_rows = data.n_rows if isinstance(data, Stream) else len(data)
     if n_rows is None:

@@ -25,10 +25,10 @@ from isthmus.estimators.apply import (
     codes_in_blocks,
     codes_to_read,
     data_to_read,
-    feature_scores,
     in_blocks,
     precision_for,
     row_scores,
+    score_and_parts,
 )
 from isthmus.estimators.fill import fill_part
 from isthmus.estimators.tables import as_users_rows, is_frame
@@ -70,7 +70,7 @@ def write_codes(
     """
     estimator._require_fitted()
     names = [str(name) for name in estimator.get_feature_names_out()] + ["score"] * score
-    blocks = _blocks(estimator, X, _code_and_score if score else _code, far=score)
+    blocks = fitted_blocks(estimator, X, score=score)
     return write_tables(path, (as_table(block, names) for block in grouped(blocks)), tick)
 
 
@@ -137,10 +137,16 @@ def write_filled(
     return n_rows, n_holes
 
 
-def score_blocks(estimator: "Fitted", X: Any, *, by_feature: bool) -> Iterator[Array]:
-    """Scores (m,), or those of features (m, d), block by block in the order of the rows."""
+def fitted_blocks(estimator: "Fitted", X: Any, *, score: bool = False) -> Iterator[Array]:
+    """Codes (m, k), and scores behind them if wanted, block by block in the order of the rows."""
     estimator._require_fitted()
-    return _blocks(estimator, X, feature_scores if by_feature else row_scores, far=True)
+    return _blocks(estimator, X, _code_and_score if score else _code, far=score)
+
+
+def score_blocks(estimator: "Fitted", X: Any, *, by_feature: bool) -> Iterator[Array]:
+    """Scores (m,), or before those of features, (m, 1 + d), block by block in the rows' order."""
+    estimator._require_fitted()
+    return _blocks(estimator, X, score_and_parts if by_feature else row_scores, far=True)
 
 
 def write_tables(path: PathLike, tables: Iterator[Any], tick: Tick = _quietly) -> int:

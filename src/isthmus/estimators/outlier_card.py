@@ -13,6 +13,7 @@ from isthmus._errors import FileFormatError
 from isthmus.estimators.autoencoder_card import Described, autoencoder_from, autoencoder_parts
 from isthmus.estimators.cards import Modules, params_card, params_from_card
 from isthmus.estimators.outliers import OutlierDetector
+from isthmus.estimators.resolve import number
 
 
 def outlier_parts(detector: OutlierDetector) -> Described:
@@ -35,6 +36,7 @@ def outliers_from(
 ) -> OutlierDetector:
     """The detector again, every part of it checked."""
     detector = OutlierDetector(**params_from_card(card["params"], None))
+    number("level", detector.level, 0.0, 1.0)
     offset = card["offset"]
     if isinstance(offset, bool) or not isinstance(offset, int | float) or not isfinite(offset):
         raise FileFormatError(f"{offset!r} is no score to compare with")

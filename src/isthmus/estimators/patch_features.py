@@ -1,6 +1,7 @@
 """`PatchFeatures`: images and signals as patterns and where they are (`isthmus.patches`)."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +12,11 @@ from torch import Tensor
 
 from isthmus._errors import InvalidDataError, InvalidParameterError, NotFittedError
 from isthmus._random import RandomState, draw_seed
-from isthmus.data import Matrix, as_matrix, check_finite
-from isthmus.estimators.apply import check_columns, remember_columns, require_in_memory
+from isthmus.data import Data, Matrix, as_data, as_matrix, check_finite
+from isthmus.estimators.apply import check_columns, joined, remember_columns, require_in_memory
 from isthmus.estimators.resolve import fraction, whole
 from isthmus.patches import Dictionary, cells, describe, learn, sample
-from isthmus.training import find_device
+from isthmus.training import ahead, find_device
 
 SAMPLE_CELLS = 1 << 26
 BLOCK_CELLS = 1 << 22
@@ -103,7 +104,9 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         n_atoms = whole("n_atoms", self.n_atoms, 1)
         n_patches = whole("n_patches", self.n_patches, 1)
         self._read()
-        matrix = _dense(X)
+        require_in_memory(X, "give an array of as many images as fit in memory")
+        matrix = as_matrix(X)
+        _require_clean(matrix)
         remember_columns(self, X, matrix, None)
         self.row_shape_ = matrix.row_shape
         shape = self._image_shape()
@@ -118,7 +121,7 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """The features of each image, row by row.
 
         Args:
-            X: As in `fit`.
+            X: As in `fit`, or what is read in passes.
 
         Returns:
             float32 (n, K · cells), all cells of the first pattern first.
@@ -127,25 +130,46 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             InvalidDataError: Rows of another shape, missing or infinite values, or a row so far
                 out that its squares are no numbers.
         """
+        data = self._known(X)
+        return joined(self._in_blocks(data), data)
+
+    def feature_blocks(self, X: Any) -> Iterator[NDArray[np.float32]]:
+        """The same block by block, in the order of the rows.
+
+        Args:
+            X: As in `transform`.
+
+        Raises:
+            InvalidDataError: As in `transform`.
+        """
+        for _, block in self._in_blocks(self._known(X)):
+            yield block
+
+    def _known(self, X: Any) -> Data:
         if not hasattr(self, "dictionary_"):
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet; call fit first."
             )
+        data = as_data(X)
+        check_columns(self, X, data, reset=False)
+        return data
+
+    def _in_blocks(self, data: Data) -> Iterator[tuple[int, NDArray[np.float32]]]:
         grid, threshold = self._read()
-        matrix = _dense(X)
-        check_columns(self, X, matrix, reset=False)
         shape, sides = self._image_shape(), self._sides()
         device = find_device(self.device)
         dictionary = self.dictionary_.to(device)
-        found = np.empty((len(matrix), self._n_features_out), np.float32)
         steepest = float(dictionary.kernel.abs().sum(1).max())
         farthest = FARTHEST / max(steepest, 1e-30)
-        for first, block in matrix.blocks(size=max(1, BLOCK_CELLS // matrix.n_features)):
-            _require_near(block, farthest, (matrix.first_row or 0) + first)
-            x = _channels_first(block, shape).to(device)
-            part = describe(x, dictionary, sides, grid, threshold)
-            found[first : first + len(block)] = part.cpu().numpy()
-        return found
+        size = max(1, BLOCK_CELLS // data.n_features)
+        for matrix in [data] if isinstance(data, Matrix) else ahead(data.matrices):
+            _require_clean(matrix)
+            for start, block in matrix.blocks(size=size):
+                first = (matrix.first_row or 0) + start
+                _require_near(block, farthest, first)
+                x = _channels_first(block, shape).to(device)
+                part = describe(x, dictionary, sides, grid, threshold)
+                yield first, part.cpu().numpy()
 
     @property
     def n_patch_numbers(self) -> int:
@@ -191,16 +215,13 @@ class PatchFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
 
-def _dense(X: Any) -> Matrix:
-    require_in_memory(X, "give an array of as many images as fit in memory")
-    matrix = as_matrix(X)
+def _require_clean(matrix: Matrix) -> None:
     if matrix.is_sparse:
         raise InvalidDataError(
             "X is a sparse matrix, which has no neighbouring pixels to look at; give an array "
             "(X.toarray())."
         )
     check_finite(matrix)
-    return matrix
 
 
 def _require_near(block: NDArray[Any], farthest: float, first_row: int) -> None:

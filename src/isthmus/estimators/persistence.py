@@ -6,7 +6,6 @@ that are really there before memory is taken for them; and names, shapes and typ
 must be those of the model that the card describes.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
@@ -22,6 +21,7 @@ from isthmus._errors import (
 )
 from isthmus.estimators.autoencoder_card import Described, autoencoder_from, autoencoder_parts
 from isthmus.estimators.cards import OWN_NETWORK, Modules, finite
+from isthmus.estimators.chained import is_pipeline
 from isthmus.estimators.fitted import Fitted
 from isthmus.estimators.hasher import SemanticHasher
 from isthmus.estimators.hasher_card import hasher_from, hasher_parts
@@ -67,7 +67,7 @@ def save(estimator: Any, path: Path) -> None:
 
 
 def _parts(estimator: Any) -> Described:
-    if _is_pipeline(estimator):
+    if is_pipeline(estimator):
         return _pipeline_parts(estimator)
     for kind, learned, parts in WRITERS:
         if isinstance(estimator, kind):
@@ -78,12 +78,6 @@ def _parts(estimator: Any) -> Described:
         f"{estimator!r} of type {type(estimator).__name__} is no estimator of this library, and "
         "load would not know it; keep it in a way of its own."
     )
-
-
-def _is_pipeline(estimator: Any) -> bool:
-    # importing it draws from Python's own randomness; where there is one, it is imported
-    module = sys.modules.get("sklearn.pipeline")
-    return module is not None and isinstance(estimator, module.Pipeline)
 
 
 def _pipeline_parts(pipeline: Any) -> Described:
