@@ -73,7 +73,7 @@ def test_defaults_are_those_of_the_estimator():
 
     given = parse("isthmus fit x.npy -o m.safetensors")
     params = Autoencoder().get_params()
-    others = {"data", "output", "key", "quiet", "column", "outliers", "patches"}
+    others = {"data", "output", "drop", "key", "quiet", "column", "outliers", "patches"}
     assert given.keys() - others == params.keys() - {"verbose"}
     for name in params.keys() - {"verbose", "hidden"}:
         assert (given[name] or None) == (params[name] or None), name

@@ -1,5 +1,7 @@
 """Mixed tables on the command line: fit, score with flags, impute, and back."""
 
+import warnings
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -111,3 +113,24 @@ def test_codes_become_a_table_again(run, folder, model, tmp_path):
     np.save(tmp_path / "two.npy", np.load(codes)[:2])
     said = run("inverse", model, tmp_path / "two.npy").json
     assert said["names"] == ["size", "price", "visits", "kind"]
+
+
+def test_columns_are_left_out_by_name(run, folder, tmp_path):
+    whole = read(folder / "x.parquet")
+    labelled = whole.append_column("patient", pa.array(np.arange(len(whole))))
+    parquet.write_table(labelled, tmp_path / "id.parquet")
+    path = tmp_path / "m.safetensors"
+    drop = ("--drop", "patient")
+    said = run("fit", tmp_path / "id.parquet", "-o", path, *FAST, *drop).json
+    assert said["columns"] == 4
+    for verb, output in (("score", "s.csv"), ("transform", "c.csv"), ("impute", "f.parquet")):
+        given = (verb, path, tmp_path / "id.parquet", "-o", tmp_path / output, "--quiet")
+        assert run(*given, *drop).json["rows"] == len(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert "left out: 'patient'" in run("score", path, tmp_path / "id.parquet").err
+    assert read(tmp_path / "f.parquet").column_names == whole.column_names
+    refused = run("fit", tmp_path / "id.parquet", "-o", path, *FAST, "--drop", "patent")
+    assert refused.code == 2
+    assert "no column named 'patent'" in refused.err
+    assert "'patient'" in refused.err

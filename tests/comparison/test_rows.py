@@ -9,7 +9,8 @@ import pytest
 import scipy.sparse as sp
 
 from isthmus._errors import InvalidDataError, InvalidParameterError
-from isthmus.comparison.rows import column_of, divide, draw_rows, without
+from isthmus.comparison.rows import divide, draw_rows
+from isthmus.data.columns import column_of, without
 
 NUMBERS = np.arange(600.0).reshape(200, 3)
 MAKES = {

@@ -13,17 +13,20 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from PIL import Image
-from pyarrow import feather, parquet
+from pyarrow import dataset, feather, parquet
 
 from isthmus._errors import (
     FileFormatError,
     InvalidDataError,
     InvalidParameterError,
     IsthmusError,
+    IsthmusWarning,
     UnsupportedTypeError,
 )
 from isthmus._files import atomic_write
 from isthmus.data import as_matrix, read, write
+from isthmus.data.files import write_table
+from isthmus.data.sources import open_source
 
 X = np.array([[0.1, -2.5e-300], [3.0, 1e300], [1 / 3, 0.0]])
 FORMATS = [".npy", ".npz", ".csv", ".parquet", ".feather", ".arrow", ".CSV", ".NPZ"]
@@ -175,6 +178,30 @@ def test_pandas_files(tmp_path):
     frame.to_feather(tmp_path / "p.feather")
     for path in tmp_path.iterdir():
         assert as_matrix(read(path)).rows(0, 2).tolist() == [[1, 0.5], [2, 1.5]]
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_what_pandas_calls_its_rows_is_no_column(tmp_path, ending):
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]}, index=[7, 3, 9])
+    path = tmp_path / f"x{ending}"
+    write_table(path, pa.Table.from_pandas(frame))
+    assert read(path).column_names == ["a", "b"]
+    named = frame.rename_axis("city")
+    write_table(path, pa.Table.from_pandas(named))
+    assert read(path).column_names == ["a", "b"]
+    if ending == ".parquet":
+        assert open_source(path).columns == ["a", "b"]
+        assert open_source(dataset.dataset(path)).columns == ["a", "b"]
+        assert open_source(path, ["b", "city"]).columns == ["b", "city"]
+
+
+def test_a_first_column_without_a_name_in_csv_is_what_rows_are_called(tmp_path):
+    path = tmp_path / "x.csv"
+    pd.DataFrame({"a": [1.5, 2.5], "b": [3, 4]}).to_csv(path)
+    with pytest.warns(IsthmusWarning, match="first column of .* has no name"):
+        assert read(path).column_names == ["a", "b"]
+    path.write_text("a,,b\n1,2,3\n")
+    assert read(path).column_names == ["a", "", "b"]
 
 
 def test_arrow_stream_and_compressed_feather(tmp_path):

@@ -15,6 +15,7 @@ def transform(
     model: options.ModelFile,
     data: options.DataFile,
     output: options.NewRows = None,
+    drop: options.Drop = None,
     key: options.Key = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -31,7 +32,7 @@ def transform(
 
     require_rows_target(output)
     estimator = load_for("transform", model)
-    rows = open_data(data, key)
+    rows = open_data(data, key, drop or ())
     require_few(count_rows(rows), output)
     names = list(estimator.get_feature_names_out())
     if output is not None and flows(rows, output):

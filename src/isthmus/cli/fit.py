@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     outliers: options.Outliers = None,
     patches: options.Patches = None,
     random_state: options.Seed = None,
+    drop: options.Drop = None,
     key: options.Key = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -93,7 +94,7 @@ def fit(  # noqa: PLR0913  # one option for each of the estimator's parameters
     if column:
         left_out.discard("likelihood")
     estimator = compose(autoencoder, outliers, patterns, left_out)
-    show(_fit_and_save(estimator, data, key, output))
+    show(_fit_and_save(estimator, data, (key, drop or ()), output))
 
 
 def _is_left_out(context: typer.Context, name: str) -> bool:
@@ -101,14 +102,16 @@ def _is_left_out(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "DEFAULT"
 
 
-def _fit_and_save(estimator: Any, data: Path, key: str | None, output: str) -> dict[str, Any]:
+def _fit_and_save(
+    estimator: Any, data: Path, how: tuple[str | None, Sequence[str]], output: str
+) -> dict[str, Any]:
     from isthmus import save
     from isthmus.cli.composed import described, notes
     from isthmus.data import count_rows, open_data
     from isthmus.estimators.chained import scoring_autoencoder
     from isthmus.estimators.progress import say
 
-    rows = open_data(data, key)
+    rows = open_data(data, *how)
     began = time.perf_counter()
     with about(data), watching_ctrl_c() as interrupt:
         estimator.fit(rows)

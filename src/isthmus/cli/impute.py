@@ -14,6 +14,7 @@ def impute(
     output: options.NewTable,
     n_draws: options.NDraws = None,
     random_state: options.Seed = None,
+    drop: options.Drop = None,
     key: options.Key = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -34,7 +35,7 @@ def impute(
     estimator = load_for("impute", model)
     if n_draws is not None:
         whole("n_draws", n_draws, 1)
-    rows = open_data(data, key)
+    rows = open_data(data, key, drop or ())
     outputs = numbered(output, n_draws)
     if is_source(rows):
         _require_growing(output)

@@ -27,6 +27,7 @@ def score(
     output: options.NewRows = None,
     by_feature: options.ByFeature = False,
     flag: options.Flag = None,
+    drop: options.Drop = None,
     key: options.Key = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -53,7 +54,7 @@ def score(
     rule = _rule(estimator, flag)
     _require_table(output, needed=rule is not None)
     names = _names(estimator)
-    rows = open_data(data, key)
+    rows = open_data(data, key, drop or ())
     scores, oddest = Scores(), Oddest()
     with (
         about(data),

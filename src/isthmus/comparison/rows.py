@@ -14,9 +14,9 @@ from narwhals.dependencies import is_into_dataframe
 from numpy.typing import NDArray
 
 from isthmus._errors import InvalidDataError, UnsupportedTypeError
-from isthmus._registry import unknown_name
 from isthmus.analysis.labels import shared_order, take
 from isthmus.data import SchemaBuilder, as_matrix, check_finite, is_source
+from isthmus.data.columns import without
 from isthmus.data.convert import is_record_batch
 from isthmus.data.sources import all_pieces, open_source
 from isthmus.estimators.tables import is_frame
@@ -160,49 +160,6 @@ def _joined(pieces: Sequence[Any]) -> Any:
         frames = [nw.from_native(piece, eager_only=True) for piece in pieces]
         return nw.concat(frames, how="vertical").to_native()
     return np.concatenate([np.asarray(piece) for piece in pieces])
-
-
-def column_of(rows: Any, name: str | int) -> tuple[list[Any], Any]:
-    """The values of a column, and the rows without it.
-
-    Args:
-        rows: A frame, or an array (n, d) whose columns are called by position.
-        name: Of the column.
-
-    Raises:
-        InvalidDataError: Images, which have no columns, or no other column beside it.
-        InvalidParameterError: There is no such column.
-    """
-    if is_into_dataframe(rows):
-        frame = nw.from_native(rows, eager_only=True)
-        if name not in frame.columns:
-            raise unknown_name("column", name, map(str, frame.columns))
-        values, rest = frame[str(name)].to_list(), frame.drop(str(name))
-        width, left = len(rest.columns), rest.to_native()
-    else:
-        width = rows.shape[1] - 1 if rows.ndim == 2 else 0
-        place = str(name)
-        if rows.ndim != 2:
-            raise InvalidDataError(
-                f"Rows of shape {tuple(rows.shape[1:])} have no column {name!r}; give the labels "
-                "in an array of their own."
-            )
-        if not place.isdigit() or int(place) > width:
-            raise unknown_name("column", place, map(str, range(width + 1)))
-        column = rows[:, int(place)]
-        values = np.asarray(column.toarray() if hasattr(column, "toarray") else column).ravel()
-        keep = [j for j in range(width + 1) if j != int(place)]
-        values, left = values.tolist(), rows[:, keep]
-    if not width:
-        raise InvalidDataError(f"There is no column beside {name!r}; nothing tells the label.")
-    return values, left
-
-
-def without(rows: Any, names: Sequence[str]) -> Any:
-    """The rows without some columns."""
-    for name in names:
-        _, rows = column_of(rows, name)
-    return rows
 
 
 def divide(n: int, classes: NDArray[np.intp] | None, known: NDArray[np.bool_], seed: int) -> Parts:

@@ -33,8 +33,9 @@ from isthmus.comparison.representations import (
     linear_codes,
     raw_features,
 )
-from isthmus.comparison.rows import Drawn, column_of, divide, draw_rows
+from isthmus.comparison.rows import Drawn, divide, draw_rows
 from isthmus.comparison.rule import Candidate
+from isthmus.data.columns import column_of
 
 Array = NDArray[Any]
 Begin = Callable[[str], None]

@@ -5,7 +5,7 @@ group no more than a piece is decoded at once. Arrow keeps what it has freed for
 after each part it gives it back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,12 +31,15 @@ class ParquetSource:
         self._footers = {path: _footer(path) for path in paths}
         first = paths[0]
         fields = _fields(first, self._footers[first])
-        self.columns = list(fields if columns is None else columns)
+        labels = row_labels(self._footers[first].schema.to_arrow_schema())
+        given = [name for name in fields if name not in labels]
+        self.columns = given if columns is None else list(columns)
         wanted = {name: fields.get(name) for name in self.columns}
         for path in paths:
-            _require_columns(
-                path, _fields(path, self._footers[path]), wanted, first, columns is None
-            )
+            found = _fields(path, self._footers[path])
+            _require_columns(path, found, wanted, first)
+            if columns is None:
+                _require_no_others(path, set(found) - labels, wanted, first)
         groups = [
             (path, group, footer.row_group(group).num_rows)
             for path, footer in self._footers.items()
@@ -84,7 +87,7 @@ def read_parquet(path: Path) -> Any:
     footer = _footer(path)
     with parquet.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
         try:
-            return file.read()
+            return without_labels(file.read())
         except (OSError, pa.ArrowException):
             for group in range(footer.num_row_groups):
                 try:
@@ -136,23 +139,43 @@ def _fields(path: Path, footer: Any) -> dict[str, Any]:
     return dict(zip(schema.names, schema.types, strict=True))
 
 
+SCHEMAS_DIFFER = "Give files of one schema."
+
+
 def _require_columns(
-    path: Path, found: dict[str, Any], wanted: dict[str, Any], first: Path, exactly: bool
+    path: Path, found: dict[str, Any], wanted: dict[str, Any], first: Path
 ) -> None:
-    """Refuse a file that lacks a column, has one of another type, or one too many."""
-    advice = "Give files of one schema."
+    """Refuse a file that lacks a column or has one of another type."""
     for name, kind in wanted.items():
         if name not in found:
-            raise InvalidDataError(f"{path} has no column {name!r}. {advice}")
+            raise InvalidDataError(f"{path} has no column {name!r}. {SCHEMAS_DIFFER}")
         if found[name] != kind:
             raise InvalidDataError(
-                f"Column {name!r} is {kind} in {first} but {found[name]} in {path}. {advice}"
+                f"Column {name!r} is {kind} in {first} but {found[name]} in {path}. "
+                f"{SCHEMAS_DIFFER}"
             )
-    extra = [name for name in found if name not in wanted]
-    if exactly and extra:
+
+
+def _require_no_others(
+    path: Path, found: Collection[str], wanted: Collection[str], first: Path
+) -> None:
+    extra = sorted(set(found) - set(wanted))
+    if extra:
         raise InvalidDataError(
-            f"{path} has a column {extra[0]!r}, which {first} doesn't have. {advice}"
+            f"{path} has a column {extra[0]!r}, which {first} doesn't have. {SCHEMAS_DIFFER}"
         )
+
+
+def row_labels(schema: Any) -> set[str]:
+    """The columns in which pandas keeps what its rows are called: no columns of the frame."""
+    described = schema.pandas_metadata or {}
+    return {name for name in described.get("index_columns", ()) if isinstance(name, str)}
+
+
+def without_labels(table: Any) -> Any:
+    """An Arrow table without them."""
+    labels = row_labels(table.schema) & set(table.column_names)
+    return table.drop_columns(sorted(labels)) if labels else table
 
 
 class DatasetSource:
@@ -165,7 +188,9 @@ class DatasetSource:
 
     def __init__(self, dataset: Any, columns: Sequence[str] | None = None) -> None:
         self._dataset = dataset
-        self.columns = list(dataset.schema.names if columns is None else columns)
+        labels = row_labels(dataset.schema)
+        given = [name for name in dataset.schema.names if name not in labels]
+        self.columns = given if columns is None else list(columns)
         self._parts = [
             part for fragment in dataset.get_fragments() for part in self._split(fragment)
         ]

@@ -19,6 +19,7 @@ above an array. An empty cell, NA and NaN are missing, in columns of text too.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,13 @@ from isthmus._errors import (
     InvalidDataError,
     InvalidParameterError,
     IsthmusError,
+    IsthmusWarning,
     UnsupportedTypeError,
 )
 from isthmus._files import atomic_write
 from isthmus.data._archives import read_npz
 from isthmus.data._images import read_images
-from isthmus.data._parquet import read_parquet
+from isthmus.data._parquet import read_parquet, without_labels
 
 PathLike = str | os.PathLike[str]
 
@@ -207,7 +209,16 @@ def _read_csv(path: Path) -> Any:
     options = csv.ReadOptions(column_names=labels, block_size=max(2**20, 8 * len(line)))
     # an empty cell is missing in a column of text as it is in one of numbers
     convert = csv.ConvertOptions(strings_can_be_null=True)
-    return csv.read_csv(path, read_options=options, convert_options=convert)
+    table = csv.read_csv(path, read_options=options, convert_options=convert)
+    if len(fields) < 2 or labels is not None or fields[0].strip('" '):
+        return table
+    warnings.warn(
+        f"The first column of {path} has no name and is taken for what rows are called; give it "
+        "a name if it is to be learned from.",
+        IsthmusWarning,
+        stacklevel=2,
+    )
+    return table.remove_column(0)
 
 
 def _read_jsonl(path: Path) -> Any:
@@ -236,10 +247,10 @@ def _read_arrow(path: Path) -> Any:
 
     with pa.memory_map(str(path)) as source:
         try:
-            return pa.ipc.open_file(source).read_all()
+            return without_labels(pa.ipc.open_file(source).read_all())
         except pa.ArrowInvalid:
             source.seek(0)
-            return pa.ipc.open_stream(source).read_all()
+            return without_labels(pa.ipc.open_stream(source).read_all())
 
 
 def _table(values: NDArray[Any], labels: list[str] | None) -> Any:

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from isthmus._errors import InvalidDataError
+from isthmus._errors import InvalidDataError, InvalidParameterError
+from isthmus.data._parquet import ParquetSource
+from isthmus.data.columns import without, without_names
 from isthmus.data.convert import as_matrix
 from isthmus.data.files import read
 from isthmus.data.matrix import Matrix
@@ -225,12 +227,15 @@ def as_data(X: Any) -> Data:
     return as_matrix(X) if stream is None else stream
 
 
-def open_data(path: str | os.PathLike[str], key: str | None = None) -> Any:
+def open_data(
+    path: str | os.PathLike[str], key: str | None = None, drop: Sequence[str] = ()
+) -> Any:
     """Read a file, or open it as a `Source` where it is large: for a name on a command line.
 
     Args:
         path: As in `isthmus.data.read`, or a pattern or a folder of Parquet files.
         key: Which array of an NPZ file.
+        drop: Columns that are left out.
 
     Returns:
         A `Source` for a pattern, a folder of Parquet files, and Parquet and NPY files of 256 MB
@@ -238,7 +243,7 @@ def open_data(path: str | os.PathLike[str], key: str | None = None) -> Any:
         takes rows.
 
     Raises:
-        IsthmusError: As in `isthmus.data.read` and `open_source`.
+        IsthmusError: As in `isthmus.data.read`, `open_source` and `isthmus.data.columns.without`.
     """
     path = Path(path)
     pattern = not path.exists() and any(sign in str(path) for sign in PATTERN)
@@ -249,7 +254,16 @@ def open_data(path: str | os.PathLike[str], key: str | None = None) -> Any:
         and path.stat().st_size >= LARGE_BYTES
     )
     source = open_source(path) if key is None and (pattern or folder or large) else None
-    return read(path, key) if source is None else source
+    if source is None:
+        return without(read(path, key), drop)
+    if not drop:
+        return source
+    if not isinstance(source, ParquetSource):
+        raise InvalidParameterError(
+            f"Columns of an array of {LARGE_BYTES >> 20} MB or more can't be left out, as in "
+            f"{path}; write it without them."
+        )
+    return open_source(path, without_names(source.columns, drop))
 
 
 # ---- one pass -------------------------------------------------------------------------------

@@ -1,0 +1,79 @@
+"""Columns by name: of a frame, or by position of an array."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.dependencies import is_into_dataframe
+
+from isthmus._errors import InvalidDataError
+from isthmus._registry import unknown_name
+
+
+def without(rows: Any, names: Sequence[str | int]) -> Any:
+    """The rows without some columns.
+
+    Args:
+        rows: A frame, or an array (n, d) whose columns are called by position.
+        names: Of the columns.
+
+    Raises:
+        InvalidDataError: Images, which have no columns, or none is left.
+        InvalidParameterError: There is no such column.
+    """
+    if not len(names):
+        return rows
+    if is_into_dataframe(rows):
+        frame = nw.from_native(rows, eager_only=True)
+        left = set(without_names(frame.columns, names))
+        # by place: pandas' names may be numbers
+        return frame[:, [j for j, each in enumerate(frame.columns) if each in left]].to_native()
+    if rows.ndim != 2:
+        raise InvalidDataError(
+            f"Rows of shape {tuple(rows.shape[1:])} have no column {names[0]!r}; a table has."
+        )
+    places = without_names([str(j) for j in range(rows.shape[1])], names)
+    return rows[:, [int(place) for place in places]]
+
+
+def without_names(names: Sequence[str], drop: Sequence[str | int]) -> list[str]:
+    """The names of the columns that are left, in order.
+
+    Raises:
+        InvalidDataError: None is left.
+        InvalidParameterError: There is no such column.
+    """
+    gone = {_known(name, names) for name in drop}
+    left = [name for name in names if name not in gone]
+    if not left:
+        raise InvalidDataError(f"There is no column beside {', '.join(map(repr, drop))}.")
+    return left
+
+
+def column_of(rows: Any, name: str | int) -> tuple[list[Any], Any]:
+    """The values of a column, and the rows without it.
+
+    Args:
+        rows: As in `without`.
+        name: Of the column.
+
+    Raises:
+        InvalidDataError: As in `without`.
+        InvalidParameterError: There is no such column.
+    """
+    if is_into_dataframe(rows):
+        frame = nw.from_native(rows, eager_only=True)
+        place = frame.columns.index(_known(name, frame.columns))
+        return frame[:, place].to_list(), without(rows, [name])
+    left = without(rows, [name])
+    column = rows[:, int(name)]
+    values = np.asarray(column.toarray() if hasattr(column, "toarray") else column).ravel()
+    return values.tolist(), left
+
+
+def _known(name: str | int, names: Sequence[Any]) -> Any:
+    found = [each for each in names if str(each) == str(name)]
+    if not found:
+        raise unknown_name("column", str(name), map(str, names))
+    return found[0]

@@ -1,0 +1,65 @@
+"""Columns left out by name, of every make of table."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse as sp
+from pyarrow import parquet
+
+from isthmus import InvalidDataError, InvalidParameterError
+from isthmus.data import count_rows, is_source, open_data, stream
+from isthmus.data.columns import without
+
+VALUES = np.arange(12.0).reshape(4, 3)
+NAMES = ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_of_frames(make):
+    frame = make(dict(zip(NAMES, VALUES.T, strict=True)))
+    left = without(frame, ["c", "a"])
+    assert type(left) is type(frame)
+    assert np.asarray(left).shape == (4, 1)
+    np.testing.assert_array_equal(np.asarray(left).ravel(), VALUES[:, 1])
+    assert without(frame, []) is frame
+    with pytest.raises(InvalidParameterError, match="no column named 'd'"):
+        without(frame, ["a", "d"])
+    with pytest.raises(InvalidDataError, match="no column beside 'a', 'b', 'c'"):
+        without(frame, NAMES)
+
+
+def test_of_frames_whose_names_are_numbers():
+    left = without(pd.DataFrame(VALUES), ["1"])
+    assert list(left.columns) == [0, 2]
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_of_arrays_by_position(make):
+    left = without(make(VALUES), ["1"])
+    left = left.toarray() if sp.issparse(left) else left
+    np.testing.assert_array_equal(left, VALUES[:, [0, 2]])
+    with pytest.raises(InvalidParameterError, match="no column named '3'"):
+        without(make(VALUES), ["3"])
+
+
+def test_of_images_there_are_none():
+    with pytest.raises(InvalidDataError, match=r"shape \(3, 1\) have no column 'a'"):
+        without(VALUES.reshape(4, 3, 1), ["a"])
+
+
+def test_of_files_small_and_large(tmp_path, monkeypatch):
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table(dict(zip(NAMES, VALUES.T, strict=True))), path)
+    assert open_data(path, drop=["b"]).column_names == ["a", "c"]
+    monkeypatch.setattr(stream, "LARGE_BYTES", 1)
+    opened = open_data(path, drop=["b"])
+    assert is_source(opened)
+    assert list(opened.columns) == ["a", "c"]
+    assert count_rows(opened) == 4
+    with pytest.raises(InvalidParameterError, match="no column named 'd'"):
+        open_data(path, drop=["d"])
+    np.save(tmp_path / "x.npy", VALUES)
+    with pytest.raises(InvalidParameterError, match="can't be left out"):
+        open_data(tmp_path / "x.npy", drop=["0"])
