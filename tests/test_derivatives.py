@@ -121,17 +121,21 @@ def test_one_layer_is_rifais_closed_form():
 
 @pytest.mark.parametrize("shape", [(3, 2, 5, 9), (3, 2, 5, 4), (40, 3, 300, 500)], ids=str)
 @pytest.mark.parametrize("diagonal", [False, True])
-def test_contraction_and_its_gradient_in_all_three(shape, diagonal):
+@pytest.mark.parametrize("inner", [None, 4])
+@pytest.mark.parametrize("alike", [False, True])
+def test_contraction_and_its_gradient_in_all_four(shape, diagonal, inner, alike):
     n, q, m, d = shape
-    product = rows(q * m, n).view(n, q, m).requires_grad_()
+    product = rows(q * (inner or m), n).view(n, q, -1).requires_grad_()
+    between = None if inner is None else rows(m, inner, 7).requires_grad_()
     slopes = rows(m, n, 4).requires_grad_() if diagonal else None
     weight = rows(d, m, 5).requires_grad_()
-    scaled = product if slopes is None else product * slopes.unsqueeze(1)
+    whole = product if between is None else product @ between
+    scaled = whole if slopes is None else whole * slopes.unsqueeze(1)
     truth = (scaled @ weight).square().sum((1, 2))
-    # a gradient that differs from row to row
-    share = rows(n, 1, 6)[0]
-    leaves = [product, weight] if slopes is None else [product, slopes, weight]
-    assert_same(contract(product, slopes, weight) * share, truth * share, leaves)
+    # a gradient that differs from row to row, with both signs, or is the same for all
+    share = torch.full((n,), -0.3).double() if alike else rows(n, 1, 6)[0]
+    leaves = [leaf for leaf in (product, between, slopes, weight) if leaf is not None]
+    assert_same(contract(product, slopes, weight, between) * share, truth * share, leaves)
 
 
 # ---- r = g ∘ f ----------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
-"""‖A D W‖²_F for many rows at once, with its gradient written out.
+"""‖V U D W‖²_F for many rows at once, with its gradient written out.
 
-A is (q × m) and D diagonal, of each row; W (m × d) of all. With P = A D and the Gram matrix
-K = WWᵀ, and g the gradient with respect to the norm of a row,
+V is (q × p) and D diagonal, of each row; U (p × m) and W (m × d) of all. With P = V U D and the
+Gram matrix K = WWᵀ, and g the gradient with respect to the norm of a row,
 
-    ‖P W‖² = tr(P K Pᵀ) ,    ∂/∂P = 2g P K ,    ∂/∂W = 2 (Σ_rows g PᵀP) W
+    ‖P W‖² = tr(P K Pᵀ) ,    ∂/∂(V U) = 2g P K D ,    ∂/∂W = 2 (Σ_rows g PᵀP) W
 
 The way back uses the P K of the way there, where automatic differentiation multiplies again; and
 Σ g PᵀP is symmetric, so only the blocks on and above its diagonal are computed. Rows are taken a
-few at a time, so that what is read again is still in the processor's cache.
+few at a time, so that what is read again is still in the processor's cache; what depends on g is
+multiplied by it where it is small.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_CELLS = 1 << 19
+BLOCK_CELLS = 1 << 20
 BLOCK_COLUMNS = 128
 
 
@@ -28,68 +29,92 @@ def gram_is_cheaper(weight: Tensor) -> bool:
     return 2 * m < 3 * d
 
 
-def contract(product: Tensor, slopes: Tensor | None, weight: Tensor) -> Tensor:
-    """‖A D W‖²_F of each row, (n,).
+def contract(
+    product: Tensor, slopes: Tensor | None, weight: Tensor, between: Tensor | None = None
+) -> Tensor:
+    """‖V U D W‖²_F of each row, (n,).
 
     Args:
-        product: A, (n, q, m).
+        product: V, (n, q, p).
         slopes: The diagonal of D, (n, m); None for ones.
         weight: W, (m, d).
+        between: U, (p, m); None for the identity.
 
     Returns:
-        Tensor (n,), differentiable once with respect to all three.
+        Tensor (n,), differentiable once with respect to all four.
     """
     if not gram_is_cheaper(weight):
-        scaled = product if slopes is None else product * slopes.unsqueeze(1)
+        whole = product if between is None else product @ between
+        scaled = whole if slopes is None else whole * slopes.unsqueeze(1)
         return (scaled @ weight).square().sum((1, 2))
     if slopes is None:
-        slopes = product.new_ones(len(product), product.shape[2])
-    result: Tensor = _Contraction.apply(product, slopes, weight)  # type: ignore[no-untyped-call]  # torch's own
+        slopes = product.new_ones(len(product), len(weight))
+    result: Tensor = _Contraction.apply(product, between, slopes, weight)  # type: ignore[no-untyped-call]  # torch's own
     return result
 
 
 class _Contraction(torch.autograd.Function):
-    """tr(A D K D Aᵀ) of each row, K = WWᵀ."""
+    """tr(V U D K D Uᵀ Vᵀ) of each row, K = WWᵀ."""
 
     @staticmethod
-    def forward(ctx: Any, product: Tensor, slopes: Tensor, weight: Tensor) -> Tensor:
-        gram = weight @ weight.T
-        n, _, m = product.shape
-        seen = torch.empty(product.shape, dtype=product.dtype, device=product.device)
-        norms = product.new_empty(n)
-        for rows in _blocks(product):
-            scaled = product[rows] * slopes[rows].unsqueeze(1)
-            torch.mm(scaled.view(-1, m), gram, out=seen[rows].view(-1, m))
-            norms[rows] = torch.linalg.vecdot(seen[rows].flatten(1), scaled.flatten(1))
-        ctx.save_for_backward(product, slopes, weight, seen)
+    def forward(
+        ctx: Any, product: Tensor, between: Tensor | None, slopes: Tensor, weight: Tensor
+    ) -> Tensor:
+        gram, (n, q, _), m = _gram(weight), product.shape, len(weight)
+        scaled, pulled = (product.new_empty(n, q, m) for _ in range(2))  # P, and P K D
+        sums = torch.empty_like(slopes)
+        for rows in _blocks(n, q * m):
+            own = product[rows] if between is None else product[rows] @ between
+            factor = slopes[rows].unsqueeze(1)
+            torch.mul(own, factor, out=scaled[rows])
+            seen = pulled[rows]
+            torch.mm(scaled[rows].view(-1, m), gram, out=seen.view(-1, m))
+            torch.sum(own.mul_(seen) if between is not None else own * seen, 1, out=sums[rows])
+            seen.mul_(factor)
+        ctx.save_for_backward(product, between, weight, scaled, pulled, sums)
+        norms: Tensor = torch.linalg.vecdot(sums, slopes)
         return norms
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        product, slopes, weight, seen = ctx.saved_tensors
-        m = product.shape[2]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        product, between, weight, scaled, pulled, sums = ctx.saved_tensors
         double = 2 * gradient.unsqueeze(1)
-        weighted = double * slopes
-        second = weight.new_zeros(m, m)
-        to_product, to_slopes = torch.empty_like(seen), torch.empty_like(slopes)
-        for rows in _blocks(product):
-            own, factor = product[rows], weighted[rows].unsqueeze(1)
-            torch.sum(seen[rows] * own, 1, out=to_slopes[rows])
-            torch.mul(seen[rows], factor, out=to_product[rows])
-            left = (own * factor).view(-1, m)
-            right = (own * slopes[rows].unsqueeze(1)).view(-1, m)
-            _add_upper(second, left, right)
-        upper = second.triu()
-        second = upper + second.triu(1).T
-        return to_product, to_slopes * double, second @ weight
+        second = _second_moment(scaled, double) @ weight
+        by_row = double.unsqueeze(2)
+        if between is None:
+            return pulled * by_row, None, sums * double, second
+        m = pulled.shape[2]
+        to_product = (pulled.view(-1, m) @ between.T).view_as(product).mul_(by_row)
+        to_between = (product * by_row).flatten(0, 1).T @ pulled.view(-1, m)
+        return to_product, to_between, sums * double, second
 
 
-def _blocks(product: Tensor) -> list[slice]:
-    """A few rows at a time."""
-    n, q, m = product.shape
-    size = max(1, BLOCK_CELLS // max(1, q * m))
+def _blocks(n: int, cells: int) -> list[slice]:
+    """A few of n rows at a time, of so many cells each."""
+    size = max(1, BLOCK_CELLS // max(1, cells))
     return [slice(first, first + size) for first in range(0, n, size)]
+
+
+def _second_moment(scaled: Tensor, weights: Tensor) -> Tensor:
+    """Σ_rows w PᵀP, (m, m), for P (n, q, m) and w (n, 1)."""
+    n, q, m = scaled.shape
+    total = scaled.new_zeros(m, m)
+    one = bool((weights == weights[:1]).all())
+    for rows in _blocks(n, q * m):
+        right = scaled[rows].view(-1, m)
+        left = right if one else (scaled[rows] * weights[rows].unsqueeze(2)).view(-1, m)
+        _add_upper(total, left, right)
+    if one and n:
+        total *= weights[0]
+    return _mirrored(total)
+
+
+def _gram(weight: Tensor) -> Tensor:
+    """WWᵀ, (m, m)."""
+    total = weight.new_zeros(len(weight), len(weight))
+    _add_upper(total, weight.T, weight.T)
+    return _mirrored(total)
 
 
 def _add_upper(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -97,3 +122,11 @@ def _add_upper(total: Tensor, left: Tensor, right: Tensor) -> None:
     for first in range(0, len(total), BLOCK_COLUMNS):
         chosen = slice(first, first + BLOCK_COLUMNS)
         total[chosen, first:].addmm_(left[:, chosen].T, right[:, first:])
+
+
+def _mirrored(total: Tensor) -> Tensor:
+    """The blocks above the diagonal below it as well, in place."""
+    for first in range(0, len(total), BLOCK_COLUMNS):
+        chosen, after = slice(first, first + BLOCK_COLUMNS), first + BLOCK_COLUMNS
+        total[after:, chosen] = total[chosen, after:].T
+    return total

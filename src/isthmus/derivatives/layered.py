@@ -117,7 +117,8 @@ class OfLayers(Differential):
         from_code, from_input = self._work()
         if from_input < from_code:
             return self.columns().square().sum((1, 2))
-        return contract(self._above_first(), self._slopes[0], self._weights[0])
+        product, second = self._above_second()
+        return contract(product, self._slopes[0], self._weights[0], second)
 
     def inner(self) -> Tensor:
         """J Jᵀ, (n, m, m)."""
@@ -181,11 +182,18 @@ class OfLayers(Differential):
 
     def _above_first(self) -> Tensor:
         """S′ W_L D_{L−1} ⋯ W_2, (n, m, first width), for two layers or more."""
+        product, second = self._above_second()
+        return product if second is None else product @ second
+
+    def _above_second(self) -> tuple[Tensor, Tensor | None]:
+        """S′ W_L D_{L−1} ⋯ D_2, (n, m, second width), and W_2; for two layers S′ W_2 and None."""
         product = self._last()
-        pairs = zip(self._weights[1:-1], self._slopes[1:-1], strict=True)
+        if len(self._weights) == 2:
+            return product, None
+        pairs = zip(self._weights[2:-1], self._slopes[2:-1], strict=True)
         for weight, slope in reversed(list(pairs)):
             product = _scaled(product, slope) @ weight
-        return product
+        return _scaled(product, self._slopes[1]), self._weights[1]
 
     def _below_last(self) -> Tensor:
         """(D_{L−1} ⋯ D_1 W_1)ᵀ, (n, d, last width but one); for one layer all of Jᵀ."""
