@@ -195,6 +195,15 @@ def test_what_pandas_calls_its_rows_is_no_column(tmp_path, ending):
         assert open_source(path, ["b", "city"]).columns == ["b", "city"]
 
 
+@pytest.mark.parametrize("note", [b"no json", b"[1, 2]", b"{}", b'{"index_columns": 3}'])
+def test_a_note_of_pandas_that_makes_no_sense_is_left_aside(tmp_path, note):
+    table = pa.table({"a": [1.0, 2.0]}).replace_schema_metadata({b"pandas": note})
+    path = tmp_path / "x.parquet"
+    write_table(path, table)
+    assert read(path).column_names == ["a"]
+    assert open_source(path).columns == ["a"]
+
+
 def test_a_first_column_without_a_name_in_csv_is_what_rows_are_called(tmp_path):
     path = tmp_path / "x.csv"
     pd.DataFrame({"a": [1.5, 2.5], "b": [3, 4]}).to_csv(path)

@@ -168,8 +168,11 @@ def _require_no_others(
 
 def row_labels(schema: Any) -> set[str]:
     """The columns in which pandas keeps what its rows are called: no columns of the frame."""
-    described = schema.pandas_metadata or {}
-    return {name for name in described.get("index_columns", ()) if isinstance(name, str)}
+    try:
+        named = dict(schema.pandas_metadata or {}).get("index_columns") or ()
+        return {name for name in named if isinstance(name, str)}
+    except (TypeError, ValueError):
+        return set()  # a stranger's note about the file; its columns are there all the same
 
 
 def without_labels(table: Any) -> Any:

@@ -31,7 +31,8 @@ def without(rows: Any, names: Sequence[str | int]) -> Any:
         return frame[:, [j for j, each in enumerate(frame.columns) if each in left]].to_native()
     if rows.ndim != 2:
         raise InvalidDataError(
-            f"Rows of shape {tuple(rows.shape[1:])} have no column {names[0]!r}; a table has."
+            f"Rows of shape {tuple(rows.shape[1:])} have no column {names[0]!r}, as tables have; "
+            "labels of images go in an array of their own."
         )
     places = without_names([str(j) for j in range(rows.shape[1])], names)
     return rows[:, [int(place) for place in places]]
@@ -47,7 +48,9 @@ def without_names(names: Sequence[str], drop: Sequence[str | int]) -> list[str]:
     gone = {_known(name, names) for name in drop}
     left = [name for name in names if name not in gone]
     if not left:
-        raise InvalidDataError(f"There is no column beside {', '.join(map(repr, drop))}.")
+        raise InvalidDataError(
+            f"There is no column beside {', '.join(map(repr, drop))}; leave one."
+        )
     return left
 
 

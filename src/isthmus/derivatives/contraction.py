@@ -49,7 +49,7 @@ def contract(
         return (scaled @ weight).square().sum((1, 2))
     if slopes is None:
         slopes = product.new_ones(len(product), len(weight))
-    result: Tensor = _Contraction.apply(product, between, slopes, weight)  # type: ignore[no-untyped-call]  # torch's own
+    result: Tensor = _Contraction.apply(product, between, slopes, weight)  # type: ignore[no-untyped-call]  # torch gives apply no types
     return result
 
 

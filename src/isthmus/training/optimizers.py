@@ -11,7 +11,6 @@ so the limit needs no units.
 import math
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from operator import is_
 from typing import Any, Protocol
 
 import torch
@@ -20,7 +19,7 @@ from torch.optim import SGD, Muon
 
 from isthmus._registry import unknown_name
 from isthmus.training.contracts import Learner
-from isthmus.training.gradients import Gradients, laid_out_as
+from isthmus.training.gradients import Gradients, laid_out_as, length
 
 SCALE_SPEED = 10.0
 WEIGHT_DECAY = 0.01
@@ -41,17 +40,6 @@ class Optimizer(Protocol):
 
     def step(self) -> Any:
         """Move the parameters along their gradients."""
-
-
-@dataclass(frozen=True)
-class _Moving:
-    """The parameters of a group that have a gradient, as the kernel takes them: list by list."""
-
-    parameters: list[Tensor]
-    gradients: list[Tensor]
-    means: list[Tensor]
-    squares: list[Tensor]
-    counts: list[Tensor]
 
 
 class FusedAdamW:
@@ -76,23 +64,24 @@ class FusedAdamW:
             for p in group["params"]
         }
         self._counts = [torch.zeros((), device=group["params"][0].device) for group in groups]
-        self.release()
+        # a look-up by parameter takes as long as a small tensor's arithmetic
+        self._held = [[(p, self.state[p]) for p in group["params"]] for group in groups]
 
     @torch.no_grad()
     def step(self) -> None:
         """One step for every parameter that has a gradient."""
-        for number, (group, count) in enumerate(zip(self.param_groups, self._counts, strict=True)):
-            moving = self._moving_of(number, group["params"], count)
-            if not moving.parameters:
+        for group, count, held in zip(self.param_groups, self._counts, self._held, strict=True):
+            moving = [(p, p.grad, kept) for p, kept in held if p.grad is not None]
+            if not moving:
                 continue
             count += 1
             torch._fused_adamw_(
-                moving.parameters,
-                moving.gradients,
-                moving.means,
-                moving.squares,
+                [p for p, _, _ in moving],
+                [gradient for _, gradient, _ in moving],
+                [kept["mean"] for _, _, kept in moving],
+                [kept["square"] for _, _, kept in moving],
                 [],
-                moving.counts,
+                [count] * len(moving),
                 lr=group["lr"],
                 beta1=self.betas[0],
                 beta2=self.betas[1],
@@ -101,29 +90,6 @@ class FusedAdamW:
                 amsgrad=False,
                 maximize=False,
             )
-
-    def release(self) -> None:
-        """Let go of the gradients."""
-        self._moving = [_Moving([], [], [], [], []) for _ in self.param_groups]
-
-    def _moving_of(
-        self, number: int, parameters: Sequence[nn.Parameter], count: Tensor
-    ) -> _Moving:
-        """What moves in this group; the lists of the last step where they still hold."""
-        last = self._moving[number]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if len(gradients) == len(last.gradients) and all(map(is_, gradients, last.gradients)):
-            return last
-        moving: list[Tensor] = [p for p in parameters if p.grad is not None]
-        kept = [self.state[p] for p in moving]
-        made = self._moving[number] = _Moving(
-            moving,
-            gradients,
-            [each["mean"] for each in kept],
-            [each["square"] for each in kept],
-            [count] * len(moving),
-        )
-        return made
 
 
 @dataclass(frozen=True)
@@ -296,23 +262,21 @@ class Stepper:
     def release(self) -> None:
         """Let go of the gradients."""
         self._gradients.release()
-        for optimizer in self._optimizers:
-            if isinstance(optimizer, FusedAdamW):
-                optimizer.release()
 
     def _guard(self) -> bool:
         """Whether the gradients are finite; shortens them where they are unusually long."""
-        if not self._gradients.read():
+        gradients = self._gradients.read()
+        if not gradients:
             return True
-        length = self._gradients.length()
-        if not math.isfinite(length):
+        norm = length(gradients)
+        if not math.isfinite(norm):
             return False
-        usual = self._usual or length
+        usual = self._usual or norm
         longest = CLIP_FACTOR * usual
-        if length > longest:
-            self._gradients.multiply(longest / length)
-            length = longest
-        self._usual = usual + USUAL_DECAY * (length - usual)
+        if norm > longest:
+            torch._foreach_mul_(gradients, longest / norm)
+            norm = longest
+        self._usual = usual + USUAL_DECAY * (norm - usual)
         return True
 
 
