@@ -5,9 +5,10 @@
 
 **speed** takes ‖∂f/∂x‖²_F of an encoder 784-1024-256-32 of sigmoids at 256 rows, forward and
 backward, in four ways, in turn in one process: isthmus' exact norm and its estimate, a loop over
-the code's units with ``torch.autograd.grad(create_graph=True)``, and ``vmap(jacrev)``. Then a
-training step of the autoencoder with this encoder: without penalty, with the estimate, and exact.
-It prints medians and ratios.
+the code's units with ``torch.autograd.grad(create_graph=True)``, and ``vmap(jacrev)``; in float32,
+and in bfloat16, which is what ``precision="auto"`` takes here: isthmus by ``half=True``, the
+others under ``torch.autocast``. Then a training step of the autoencoder with this encoder: without
+penalty, with the estimate, and exact, in both precisions. It prints medians and ratios.
 
 **mnist** trains the five autoencoders of Rifai et al. (2011, table 1) on digits: 784-1000, tied
 sigmoids, Adam. Each strength is chosen by a logistic probe on an inner split of the training rows,
@@ -53,16 +54,18 @@ Clock = Callable[[], float]
 # ---- speed --------------------------------------------------------------------------------------
 
 
-def norms(model: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
+def norms(model: Any, x: Tensor, *, half: bool) -> dict[str, Callable[[], Tensor]]:
     """Σ over rows of ‖∂f/∂x‖²_F in each way."""
     network, k = model.encoder_network, WIDTHS[-1]
     generator = torch.Generator().manual_seed(0)
 
     def code(rows: Tensor) -> Tensor:
-        return torch.sigmoid(network(rows))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            out = network(rows)
+        return torch.sigmoid(out.float())
 
     def layers() -> OfLayers:
-        return OfLayers(layers_of(network, k, "sigmoid"), x)
+        return OfLayers(layers_of(network, k, "sigmoid"), x, half=half)
 
     def loop() -> Tensor:
         points = x.clone().requires_grad_()
@@ -83,7 +86,7 @@ def norms(model: Any, x: Tensor) -> dict[str, Callable[[], Tensor]]:
     }
 
 
-def steps(model: Any, x: Tensor) -> dict[str, Callable[[], None]]:
+def steps(model: Any, x: Tensor, *, half: bool) -> dict[str, Callable[[], None]]:
     """One training step without penalty and with each."""
     generator = torch.Generator().manual_seed(0)
     stepper = Stepper(model, "adamw", 1e-3, steady)
@@ -92,7 +95,8 @@ def steps(model: Any, x: Tensor) -> dict[str, Callable[[], None]]:
         objective = Objective((), penalties)
 
         def run() -> None:
-            objective.descend(model, x, generator, 0.5, 1 / len(x))
+            with model.computing_in_half_precision(half):
+                objective.descend(model, x, generator, 0.5, 1 / len(x))
             stepper.step()
 
         return run
@@ -140,17 +144,25 @@ def speed(arguments: argparse.Namespace) -> None:
 
         return run
 
-    ways = {name: backward(way) for name, way in norms(model, x).items()}
-    _print_ratios(medians(ways, arguments.repeats, clock), "isthmus, exact")
+    ways, several = {}, {}
+    for half, precision in ((False, "float32"), (True, "bfloat16")):
+        for name, way in norms(model, x, half=half).items():
+            ways[f"{name}, {precision}"] = backward(way)
+        for name, one in steps(model, x, half=half).items():
+            several[f"{name}, {precision}"] = one
+    _print_ratios(medians(ways, arguments.repeats, clock))
     print()
     model.zero_grad()
-    _print_ratios(medians(steps(model, x), arguments.repeats, clock), "step without penalty")
+    _print_ratios(medians(several, arguments.repeats, clock))
 
 
-def _print_ratios(seconds: dict[str, float], reference: str) -> None:
-    print(f"| way | milliseconds | over {reference} |\n|---|---:|---:|")
+def _print_ratios(seconds: dict[str, float]) -> None:
+    """Over the first way of each precision."""
+    print("| way | milliseconds | over the first | over the first in bfloat16 |")
+    print("|---|---:|---:|---:|")
+    one, other = (next(v for n, v in seconds.items() if n.endswith(kind)) for kind in ("32", "16"))
     for name, value in seconds.items():
-        print(f"| {name} | {1e3 * value:.1f} | {value / seconds[reference]:.2f} |")
+        print(f"| {name} | {1e3 * value:.1f} | {value / one:.2f} | {value / other:.2f} |")
 
 
 # ---- digits -------------------------------------------------------------------------------------

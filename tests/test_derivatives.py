@@ -14,6 +14,7 @@ from isthmus.derivatives import (
     OfFunction,
     OfLayers,
     choose,
+    contraction,
     estimated_difference_norm,
     estimated_norm,
     jacobian,
@@ -123,7 +124,11 @@ def test_one_layer_is_rifais_closed_form():
 @pytest.mark.parametrize("diagonal", [False, True])
 @pytest.mark.parametrize("inner", [None, 4])
 @pytest.mark.parametrize("alike", [False, True])
-def test_contraction_and_its_gradient_in_all_four(shape, diagonal, inner, alike):
+@pytest.mark.parametrize("size", [1, 5000, 1 << 20])
+def test_contraction_and_its_gradient_in_all_four(
+    shape, diagonal, inner, alike, size, monkeypatch
+):
+    monkeypatch.setattr(contraction, "BLOCK_BYTES", 8 * size)  # one row, a few, all at a time
     n, q, m, d = shape
     product = rows(q * (inner or m), n).view(n, q, -1).requires_grad_()
     between = None if inner is None else rows(m, inner, 7).requires_grad_()
@@ -136,6 +141,50 @@ def test_contraction_and_its_gradient_in_all_four(shape, diagonal, inner, alike)
     share = torch.full((n,), -0.3).double() if alike else rows(n, 1, 6)[0]
     leaves = [leaf for leaf in (product, between, slopes, weight) if leaf is not None]
     assert_same(contract(product, slopes, weight, between) * share, truth * share, leaves)
+    with torch.no_grad():
+        torch.testing.assert_close(contract(product, slopes, weight, between), truth)
+
+
+def test_contraction_of_no_row_is_no_number():
+    weight = rows(9, 5).requires_grad_()
+    found = contract(torch.zeros(0, 2, 5, dtype=torch.float64), None, weight)
+    assert found.shape == (0,)
+    found.sum().backward()
+    assert (weight.grad == 0).all()
+
+
+@pytest.mark.parametrize(
+    "widths", [[7, 3], [12, 80, 3], [90, 70, 50, 3], [4, 60, 50, 30]], ids=str
+)
+def test_half_precision_is_the_same_up_to_its_rounding(widths):
+    net = with_biases(MLP(widths, "tanh", generator(1)))
+    x, n = rows(widths[0], 40).float(), 40
+    u, v = rows(2 * widths[-1], n).view(n, 2, -1).float(), rows(2 * widths[0], n).view(n, 2, -1)
+    asked = {
+        "out": lambda there: there.out,
+        "rows": OfLayers.rows,
+        "columns": OfLayers.columns,
+        "pull": lambda there: there.pull(u),
+        "push": lambda there: there.push(v.float()),
+        "inner": OfLayers.inner,
+        "outer": OfLayers.outer,
+        "squared_norm": OfLayers.squared_norm,
+        "estimated_norm": lambda there: estimated_norm(there, 3, generator(8)),
+    }
+    for name, what in asked.items():
+        found = []
+        for half in (True, False):
+            net.zero_grad()
+            value = what(OfLayers(layers_of(net), x, half=half))
+            assert value.dtype == torch.float32, name
+            value.square().sum().backward()
+            found.append(
+                [value.detach(), *(p.grad for p in net.parameters() if p.grad is not None)]
+            )
+        differ = [float((one - two).norm() / two.norm()) for one, two in zip(*found, strict=True)]
+        assert max(differ) < 0.02, name
+        # one layer has a closed form, without products
+        assert (max(differ) > 0) == (len(widths) > 2), name
 
 
 # ---- r = g ∘ f ----------------------------------------------------------------------------------

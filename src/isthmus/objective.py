@@ -266,12 +266,12 @@ class Objective:
     ) -> dict[str, Tensor]:
         if not self.penalties:
             return {}
-        entered = dense(model.enter(z))
-        maps = self._maps(model, generator)
-        return {
-            name: penalty(entered, h, maps)
-            for name, penalty in zip(self.penalty_names, self.penalties, strict=True)
-        }
+        entered, values = dense(model.enter(z)), {}
+        for name, penalty in zip(self.penalty_names, self.penalties, strict=True):
+            half = model.half_precision and not penalty.needs_full_precision
+            with model.computing_in_half_precision(half):
+                values[name] = penalty(entered, h, self._maps(model, generator))
+        return values
 
     @staticmethod
     def _maps(model: Model, generator: torch.Generator) -> Maps:
@@ -285,6 +285,7 @@ class Objective:
             mean=model.mean_entered,
             mean_is_featurewise=model.mean_is_featurewise,
             generator=generator,
+            half=model.half_precision,
         )
 
     @torch.no_grad()

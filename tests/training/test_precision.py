@@ -6,7 +6,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from isthmus import Autoencoder, Gaussian, InvalidParameterError
+from isthmus import Autoencoder, Contractive, Curvature, Gaussian, InvalidParameterError
+from isthmus.objective import Objective
 from isthmus.training import find_device, precision, require_precision
 from isthmus.training.precision import (
     is_small,
@@ -28,6 +29,9 @@ HOW = {
     "usual": {},
     "variational": {"encoder": "gaussian"},
     "bits": {"likelihood": "continuous_bernoulli"},
+    "contractive": {"penalty": Contractive(1.0, method="exact"), "hidden": (128, 64)},
+    "by estimate": {"penalty": Contractive(1.0, method="estimate"), "activation": "tanh"},
+    "of r": {"penalty": Contractive(0.01, of="reconstruction"), "hidden": (128, 64)},
 }
 
 
@@ -40,8 +44,29 @@ def test_half_precision_gives_the_same_held_out_loss(digits, how):
     assert half.score(test) == pytest.approx(full.score(test), rel=0.01)
     assert half.history_[-1].nll == pytest.approx(full.history_[-1].nll, rel=0.01)
     assert not np.array_equal(half.transform(test), full.transform(test))  # it was another way
+    for name, value in half.history_[-1].penalties.items():
+        assert value == pytest.approx(full.history_[-1].penalties[name], rel=0.05)
     for model in (full, half):
         assert all(weight.dtype == torch.float32 for weight in model.model_.parameters())
+
+
+def test_penalties_compute_in_half_precision_unless_they_compare_what_is_close():
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(40, 12, generator=generator)
+    model = make_model(z, Gaussian(1.0), hidden=(30, 20))
+
+    def values(penalty, half):
+        with model.computing_in_half_precision(half):
+            terms = Objective((), (penalty,))(model, z, generator.manual_seed(0))
+        (value,) = terms.penalties.values()
+        return value
+
+    half, full = (values(Contractive(1.0), half) for half in (True, False))
+    assert not torch.equal(half, full)
+    torch.testing.assert_close(half, full, rtol=0.05, atol=0)
+    # 1e-3 apart, two Jacobians are the same in bfloat16 but for its rounding
+    half, full = (values(Curvature(1.0, std=1e-3), half) for half in (True, False))
+    assert torch.equal(half, full)
 
 
 def test_the_networks_compute_in_half_precision_and_the_likelihood_does_not(monkeypatch):

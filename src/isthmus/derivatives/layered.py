@@ -13,6 +13,7 @@ per row is made. A decoder's last layer enters G Gᵀ in the same way.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,14 +67,19 @@ class OfLayers(Differential):
     Args:
         layers: From the input on.
         x: Points (n, d).
+        half: Whether to take products in bfloat16, as the networks do. What is given back has the
+            type of x.
     """
 
-    def __init__(self, layers: Sequence[Layer], x: Tensor) -> None:
-        self._weights = [layer.weight for layer in layers]
+    def __init__(self, layers: Sequence[Layer], x: Tensor, *, half: bool = False) -> None:
+        self._type = x.dtype
+        # the closed form of one layer has no product that would gain by it
+        within = torch.bfloat16 if half and len(layers) > 1 else x.dtype
+        self._weights = [layer.weight.to(within) for layer in layers]
         self._slopes: list[Tensor | None] = []
         self.n_inputs = x.shape[1]
-        for layer in layers:
-            x = F.linear(x, layer.weight, layer.bias)
+        for layer, weight in zip(layers, self._weights, strict=True):
+            x = F.linear(x.to(within), weight, layer.bias.to(within)).to(self._type)
             linear = layer.activation.name == "identity"
             self._slopes.append(None if linear else layer.activation.derivative(x))
             x = x if linear else layer.activation.function(x)
@@ -81,28 +87,31 @@ class OfLayers(Differential):
 
     def pull(self, u: Tensor) -> Tensor:
         """From the last layer to the first."""
+        u = u.to(self._weights[0].dtype)
         for weight, slope in zip(reversed(self._weights), reversed(self._slopes), strict=True):
             u = _scaled(u, slope) @ weight
-        return u
+        return u.to(self._type)
 
     def push(self, v: Tensor) -> Tensor:
         """From the first layer to the last."""
+        v = v.to(self._weights[0].dtype)
         for weight, slope in zip(self._weights, self._slopes, strict=True):
             v = _scaled(v @ weight.T, slope)
-        return v
+        return v.to(self._type)
 
     def rows(self) -> Tensor:
         """The last weights, and through the other layers."""
         if len(self._weights) == 1:
             return self._last()
-        return _scaled(self._above_first(), self._slopes[0]) @ self._weights[0]
+        rows = _scaled(self._above_first(), self._slopes[0]) @ self._weights[0]
+        return rows.to(self._type)
 
     def columns(self) -> Tensor:
         """The first weights, and through the other layers."""
         v = self._below_last()
         if len(self._weights) == 1:
             return v
-        return _scaled(v @ self._weights[-1].T, self._slopes[-1])
+        return _scaled(v @ self._weights[-1].T, self._slopes[-1]).to(self._type)
 
     def passes(self) -> float:
         """Multiplications of `squared_norm` over those of one way through the layers."""
@@ -128,9 +137,9 @@ class OfLayers(Differential):
             return self._sided(gram).expand(len(self.out), -1, -1)
         product = _scaled(self._above_first(), slope)
         if gram_is_cheaper(weight):
-            return product @ (weight @ weight.T) @ product.mT
+            return (product @ (weight @ weight.T) @ product.mT).to(self._type)
         product = product @ weight
-        return product @ product.mT
+        return (product @ product.mT).to(self._type)
 
     def outer(self) -> Tensor:
         """JᵀJ, (n, d, d); (d, d) for one linear layer."""
@@ -139,7 +148,7 @@ class OfLayers(Differential):
             return weight.T @ weight
         if self._slopes[-1] is None and gram_is_cheaper(weight.T):
             columns = self._below_last()
-            return columns @ (weight.T @ weight) @ columns.mT
+            return (columns @ (weight.T @ weight) @ columns.mT).to(self._type)
         columns = self.columns()
         return columns @ columns.mT
 
@@ -206,14 +215,14 @@ class OfLayers(Differential):
         slope, weight = self._slopes[0], self._weights[0].T
         if slope is None:
             return weight.expand(len(self.out), -1, -1)
-        return weight * slope.unsqueeze(1)
+        return weight * slope.to(weight.dtype).unsqueeze(1)
 
     def _last(self) -> Tensor:
         """S′ W_L, (n, m, width in)."""
         slope, weight = self._slopes[-1], self._weights[-1]
         if slope is None:
             return weight.expand(len(self.out), -1, -1)
-        return weight * slope.unsqueeze(2)
+        return weight * slope.to(weight.dtype).unsqueeze(2)
 
     def _sided(self, gram: Tensor) -> Tensor:
         slope = self._slopes[-1]
@@ -239,4 +248,4 @@ def squared_norm_mlp(network: MLP, x: Tensor, n_outputs: int, output_activation:
 
 def _scaled(product: Tensor, slope: Tensor | None) -> Tensor:
     """Each row's matrix (n, q, m) with its columns times the slopes (n, m)."""
-    return product if slope is None else product * slope.unsqueeze(1)
+    return product if slope is None else product * slope.to(product.dtype).unsqueeze(1)

@@ -32,6 +32,7 @@ from isthmus.networks import (
     image_shape,
     quartered,
 )
+from isthmus.training import on_one_thread
 
 START_CELLS = 1 << 20
 LEAST_START_ROWS = 64
@@ -135,6 +136,7 @@ class Beginning:
         return self.data
 
 
+@on_one_thread(wanted=True)  # a sample is soon read, sooner than a second thread wakes
 def begin(
     recipe: Recipe, given: Given, matrix: Data, seed: int, device: torch.device
 ) -> Beginning:

@@ -35,6 +35,7 @@ class Maps:
         mean: From the decoder's output to E[x | h] in what the encoder sees.
         mean_is_featurewise: Whether each column of it depends on its own feature's numbers alone.
         generator: The training's source of randomness.
+        half: Whether the networks compute in bfloat16.
     """
 
     encoder: nn.Module
@@ -46,6 +47,7 @@ class Maps:
     mean: Callable[[Tensor], Tensor]
     mean_is_featurewise: bool
     generator: torch.Generator
+    half: bool = False
 
     def differential(self, x: Tensor, of: str) -> Differential:
         """∂f/∂x or ∂r/∂x at the rows of a batch, through the layers where there are any.
@@ -62,7 +64,7 @@ class Maps:
         if layers is None:
             first = OfFunction(self.code, x, type(self.encoder).__name__)
         else:
-            first = OfLayers(layers, x)
+            first = OfLayers(layers, x, half=self.half)
         return first if of == "encoder" else Composed(first, self._of_decoder(first.out))
 
     def _of_decoder(self, h: Tensor) -> Differential:
@@ -71,7 +73,7 @@ class Maps:
             # the user's own class, which the model wraps
             module = getattr(self.decoder, "module", self.decoder)
             return OfFunction(self.decode, h, type(module).__name__)
-        inner = OfLayers(layers, h)
+        inner = OfLayers(layers, h, half=self.half)
         if self.mean(inner.out) is inner.out:  # the decoder's output is the mean itself
             return inner
         if self.mean_is_featurewise:
@@ -95,6 +97,11 @@ class Penalty(ABC):
     @abstractmethod
     def in_units(self, unit: float) -> "Penalty":
         """The same penalty for data that are divided by ``unit``."""
+
+    @property
+    def needs_full_precision(self) -> bool:
+        """Whether it compares numbers so close that bfloat16 would not tell them apart."""
+        return False
 
     def choice(self, x: Tensor, maps: Maps) -> Choice | None:
         """How Ω is computed, and why; None where there is one way only."""

@@ -117,6 +117,11 @@ class Curvature(Penalty):
             )
         return total * (self.weight / self.n_draws)
 
+    @property
+    def needs_full_precision(self) -> bool:
+        """J(x) and J(x + ε) differ little."""
+        return True
+
     def choice(self, x: Tensor, maps: Maps) -> Choice:
         """Exact for each draw or an estimate."""
         return choose(maps.differential(x, self.of), self.method)

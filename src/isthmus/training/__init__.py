@@ -14,7 +14,7 @@ from isthmus.training.optimizers import (
     require_optimizer,
     steady,
 )
-from isthmus.training.precision import find_device, require_precision
+from isthmus.training.precision import find_device, on_one_thread, require_precision
 from isthmus.training.rows import DenseRows, HeldOut, Rows, RowsInMemory, make_rows
 from isthmus.training.spread import Prior, graph_rows, spread_labels
 from isthmus.training.stream import Choice, SetAside, StreamRows
@@ -44,6 +44,7 @@ __all__ = [
     "graph_rows",
     "make_rows",
     "near_rows",
+    "on_one_thread",
     "require_optimizer",
     "require_precision",
     "spread_labels",

@@ -21,8 +21,10 @@ from isthmus.data import Matrix
 from isthmus.model import Model
 from isthmus.networks import MLP, Shortcut
 from isthmus.sparse import Batch, SparseBatch, in_columns
+from isthmus.training.precision import on_one_thread
 
 BLOCK_BYTES = 1 << 19
+FEW_CELLS = 1 << 22  # a second thread would take longer to wake than it saves
 WIDE = 256
 NEAR = 16.0
 FULLEST = 0.125
@@ -247,7 +249,8 @@ def scaled_rows(matrix: Matrix, chosen: np.ndarray, model: Model) -> Tensor:
     dtype = np.result_type(matrix.dtype, np.float32)
     scaled = torch.empty(len(chosen), matrix.n_features, dtype=torch.float32)
     size = max(1, BLOCK_BYTES // (matrix.n_features * dtype.itemsize))
-    for first in range(0, len(chosen), size):
-        block = torch.from_numpy(matrix.take(chosen[first : first + size], dtype))
-        scaled[first : first + len(block)] = model.scaled(block.to(model.device)).cpu()
+    with on_one_thread(wanted=scaled.numel() < FEW_CELLS):
+        for first in range(0, len(chosen), size):
+            block = torch.from_numpy(matrix.take(chosen[first : first + size], dtype))
+            scaled[first : first + len(block)] = model.scaled(block.to(model.device)).cpu()
     return scaled
