@@ -18,7 +18,7 @@ cell (see `isthmus.ranks`).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -172,17 +172,16 @@ class Model(nn.Module):
         down, up = networks
         return (down, up) if isinstance(down, MLP) and isinstance(up, MLP) else None
 
+    @property
+    def convolves(self) -> bool:
+        """Whether some layers are convolutions, which may be far wider than a row."""
+        return any(weight.ndim > 2 for weight in self.parameters())
+
     # ---- the way through --------------------------------------------------------------------
 
     def encode(self, entered: Batch) -> Tensor:
         """The η of p(h | x), (n, k·q), in at least float32."""
-        out: Tensor
-        if not self.half_precision:
-            out = self.encoder_network(entered)
-            return out
-        with torch.autocast(entered.device.type, dtype=torch.bfloat16):
-            out = self.encoder_network(entered)
-        return out.float()
+        return self._through(self.encoder_network, entered)
 
     def decode(self, h: Tensor) -> Eta:
         """The η of p(x | h) for codes (n, k), in at least float32."""
@@ -190,12 +189,13 @@ class Model(nn.Module):
 
     def decoded(self, h: Tensor) -> Tensor:
         """The decoder network's output for codes (n, k), in at least float32."""
-        out: Tensor
+        return self._through(self.decoder_network, h)
+
+    def _through(self, network: Callable[[Batch], Tensor], rows: Batch) -> Tensor:
         if not self.half_precision:
-            out = self.decoder_network(h)
-            return out
-        with torch.autocast(h.device.type, dtype=torch.bfloat16):
-            out = self.decoder_network(h)
+            return network(rows)
+        with torch.autocast(rows.device.type, dtype=torch.bfloat16):
+            out = network(rows)
         return out.float()
 
     def _eta(self, out: Tensor) -> Eta:

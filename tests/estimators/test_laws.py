@@ -408,3 +408,18 @@ def test_the_report_says_how_the_code_is_used():
     assert variational["kl"] > 0
     bits = small(encoder="noisy_sigmoid", corruption=Masking(0.1)).fit(REAL).code_report_
     assert 0 <= bits["saturation"] <= 1
+
+
+def test_images_go_through_convolutions_a_few_at_a_time(monkeypatch):
+    images = np.random.default_rng(0).random((600, 8, 8), dtype=np.float32)
+    model = Autoencoder(2, hidden=(4,), network="conv", max_epochs=1, random_state=0).fit(images)
+    sizes, code = [], type(model.model_).code
+
+    def watched(self, z):
+        sizes.append(len(z))
+        return code(self, z)
+
+    monkeypatch.setattr(type(model.model_), "code", watched)
+    codes = model.transform(images)
+    assert sizes == [256, 256, 88]
+    np.testing.assert_allclose(codes[590:], model.transform(images[590:]), rtol=1e-5, atol=1e-6)

@@ -42,12 +42,12 @@ from isthmus.data.sources import open_source
 from isthmus.estimators.tables import encode
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
-from isthmus.training import ahead
+from isthmus.training import ahead, freed_memory_kept
 
 Array = NDArray[Any]
 OfRows = Callable[[Model, Tensor], Tensor]
 BLOCK_CELLS = 1 << 20
-LEAST_ROWS, MOST_ROWS = 64, 4096
+LEAST_ROWS, MOST_ROWS, MOST_IMAGES = 64, 4096, 256
 DRAWN_ROWS = 4096
 LARGEST_SINGLE, FINEST_SINGLE = 1e36, 1e4
 
@@ -235,7 +235,7 @@ def in_blocks(
         model.likelihood.check(x, names=matrix.names, first_row=first_row)
         return model.scaled(torch.from_numpy(x).to(model.device)).to(dtype)
 
-    return _in_blocks(matrix, enter, lambda z: function(model, z), far_is_possible)
+    return _in_blocks(matrix, model, enter, lambda z: function(model, z), far_is_possible)
 
 
 def to_codes(function: Callable[[Tensor], Tensor], model: Model, codes: Data) -> Array:
@@ -257,7 +257,7 @@ def codes_in_blocks(
         check_finite(Matrix(h, codes.row_shape, codes.names, first_row=first_row))
         return torch.from_numpy(h).to(model.device, dtype)
 
-    return _in_blocks(codes, enter, function, far_is_possible=False)
+    return _in_blocks(codes, model, enter, function, far_is_possible=False)
 
 
 def row_scores(model: Model, z: Tensor) -> Tensor:
@@ -327,6 +327,7 @@ def _needs_double(model: Model) -> bool:
 
 def _in_blocks(
     data: Data,
+    model: Model,
     enter: Callable[[Array, int], Tensor],
     function: Callable[[Tensor], Tensor],
     far_is_possible: bool,
@@ -335,11 +336,13 @@ def _in_blocks(
 
     Args:
         data: n ≥ 1 rows.
+        model: What they go through.
         enter: From a float64 block and its first row's number to what the function takes.
         function: From that to one result per row.
         far_is_possible: Whether −∞ is a result.
     """
-    size = min(MOST_ROWS, max(1, BLOCK_CELLS // data.n_features))
+    most = MOST_IMAGES if model.convolves else MOST_ROWS
+    size = min(most, max(1, BLOCK_CELLS // data.n_features))
     least = min(size, LEAST_ROWS)
     for first, block in _blocks(data, size):
         n = len(block)
@@ -370,13 +373,14 @@ def _blocks(data: Data, size: int) -> Iterator[tuple[int, Array]]:
 def joined(blocks: Iterator[tuple[int, Array]], data: Data) -> Array:
     """All results in one array."""
     n_rows = data.n_rows if isinstance(data, Stream) else len(data)
-    if n_rows is None:
-        return np.concatenate([result for _, result in blocks])
-    results: Array | None = None
-    for first, result in blocks:
-        if results is None:
-            results = np.empty((n_rows, *result.shape[1:]), result.dtype)
-        results[first : first + len(result)] = result
+    with freed_memory_kept(wanted=n_rows is None or n_rows > MOST_IMAGES):
+        if n_rows is None:
+            return np.concatenate([result for _, result in blocks])
+        results: Array | None = None
+        for first, result in blocks:
+            if results is None:
+                results = np.empty((n_rows, *result.shape[1:]), result.dtype)
+            results[first : first + len(result)] = result
     assert results is not None, "there is at least one row"
     return results
 

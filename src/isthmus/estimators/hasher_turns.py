@@ -11,11 +11,12 @@ from isthmus.estimators.apply import common_unit
 from isthmus.estimators.hasher_parts import plan_for
 from isthmus.estimators.learn import follow, report
 from isthmus.estimators.progress import display, say
-from isthmus.training import RowsInMemory, train
+from isthmus.training import RowsInMemory, freed_memory_kept, train
 
 REPORT_ROWS = 1024
 
 
+@freed_memory_kept()
 def learn_bits(hasher: Any, rows: RowsInMemory, seed: int) -> None:
     """Train a hasher's networks and give it a coder, whenever it is broken off.
 

@@ -3,6 +3,7 @@
 from isthmus.training.ahead import ahead
 from isthmus.training.contracts import Goal, Learner
 from isthmus.training.evaluation import validate
+from isthmus.training.freed import freed_memory_kept
 from isthmus.training.labelled import LabelledRows
 from isthmus.training.loop import Epoch, Plan, count_steps, train
 from isthmus.training.near import NearRows, near_rows
@@ -41,6 +42,7 @@ __all__ = [
     "ahead",
     "count_steps",
     "find_device",
+    "freed_memory_kept",
     "graph_rows",
     "make_rows",
     "near_rows",

@@ -25,6 +25,7 @@ from isthmus._errors import IsthmusWarning, TrainingError
 from isthmus.objective import Terms
 from isthmus.training.contracts import B, Goal, Learner, M
 from isthmus.training.evaluation import validate
+from isthmus.training.freed import freed_memory_kept
 from isthmus.training.optimizers import Stepper, WarmUpAndCosine
 from isthmus.training.precision import is_small, on_one_thread, wants_half_precision
 from isthmus.training.rows import HeldOut, Rows
@@ -287,37 +288,38 @@ def train(
     """
     run = _Run(model, objective, rows, plan, generator, tick, stepper)
     best = _Best(model, plan.patience)
-    try:
-        for number in range(1, plan.max_epochs + 1):
-            began = time.perf_counter()
-            model.train()
-            with (
-                model.computing_in_half_precision(run.half_precision),
-                on_one_thread(wanted=run.small),
-            ):
-                sums = run.epoch()
-            means = sums.means()
-            trained = time.perf_counter() - began
+    with freed_memory_kept():
+        try:
+            for number in range(1, plan.max_epochs + 1):
+                began = time.perf_counter()
+                model.train()
+                with (
+                    model.computing_in_half_precision(run.half_precision),
+                    on_one_thread(wanted=run.small),
+                ):
+                    sums = run.epoch()
+                means = sums.means()
+                trained = time.perf_counter() - began
+                model.eval()
+                validation_nll = None
+                if held_out is not None:
+                    validation_nll = validate(model, held_out, objective)
+                yield Epoch(
+                    number=number,
+                    nll=means.pop("nll"),
+                    kl=means.pop("kl", 0.0),
+                    penalties=means,
+                    validation_nll=validation_nll,
+                    best=best.see(validation_nll),
+                    seconds=time.perf_counter() - began,
+                    rows_per_second=len(rows) / trained,
+                    learning_rate=run.stepper.rate * plan.learning_rate,
+                    skipped_steps=sums.n_skipped,
+                )
+                if best.tired:
+                    break
+        finally:
+            run.end()
+            model.zero_grad()
+            best.put_back()
             model.eval()
-            validation_nll = None
-            if held_out is not None:
-                validation_nll = validate(model, held_out, objective)
-            yield Epoch(
-                number=number,
-                nll=means.pop("nll"),
-                kl=means.pop("kl", 0.0),
-                penalties=means,
-                validation_nll=validation_nll,
-                best=best.see(validation_nll),
-                seconds=time.perf_counter() - began,
-                rows_per_second=len(rows) / trained,
-                learning_rate=run.stepper.rate * plan.learning_rate,
-                skipped_steps=sums.n_skipped,
-            )
-            if best.tired:
-                break
-    finally:
-        run.end()
-        model.zero_grad()
-        best.put_back()
-        model.eval()
