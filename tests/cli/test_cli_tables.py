@@ -115,7 +115,7 @@ def test_codes_become_a_table_again(run, folder, model, tmp_path):
     assert said["names"] == ["size", "price", "visits", "kind"]
 
 
-def test_columns_are_left_out_by_name(run, folder, tmp_path):
+def test_columns_are_left_out_by_name(run, folder, tmp_path, monkeypatch):
     whole = read(folder / "x.parquet")
     labelled = whole.append_column("patient", pa.array(np.arange(len(whole))))
     parquet.write_table(labelled, tmp_path / "id.parquet")
@@ -129,7 +129,15 @@ def test_columns_are_left_out_by_name(run, folder, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert "left out: 'patient'" in run("score", path, tmp_path / "id.parquet").err
-    assert read(tmp_path / "f.parquet").column_names == whole.column_names
+    filled = read(tmp_path / "f.parquet")
+    assert filled.column_names == labelled.column_names
+    assert filled["patient"] == labelled["patient"]
+    assert not any(filled[name].null_count for name in whole.column_names)
+    # the same where the file is too large to be read at once
+    monkeypatch.setattr("isthmus.data.stream.LARGE_BYTES", 1)
+    given = ("impute", path, tmp_path / "id.parquet", "-o", tmp_path / "g.parquet", "--quiet")
+    assert run(*given, *drop).json["filled"] > 0
+    assert read(tmp_path / "g.parquet") == filled
     refused = run("fit", tmp_path / "id.parquet", "-o", path, *FAST, "--drop", "patent")
     assert refused.code == 2
     assert "no column named 'patent'" in refused.err

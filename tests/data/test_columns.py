@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from isthmus import InvalidDataError, InvalidParameterError
 from isthmus.data import count_rows, is_source, open_data, stream
-from isthmus.data.columns import without
+from isthmus.data.columns import put_back, without
 
 VALUES = np.arange(12.0).reshape(4, 3)
 NAMES = ["a", "b", "c"]
@@ -42,6 +42,26 @@ def test_of_arrays_by_position(make):
     np.testing.assert_array_equal(left, VALUES[:, [0, 2]])
     with pytest.raises(InvalidParameterError, match="no column named '3'"):
         without(make(VALUES), ["3"])
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize("names", [[], ["a"], ["b"], ["c", "a"]])
+def test_they_go_back_to_their_places(make, names):
+    frame = make(dict(zip(NAMES, VALUES.T, strict=True)))
+    again = put_back(without(frame, names), frame, names)
+    assert type(again) is type(frame)
+    assert list(getattr(again, "column_names", NAMES)) == NAMES
+    np.testing.assert_array_equal(np.asarray(again), VALUES)
+
+
+def test_they_go_back_between_numbered_and_repeated_rows():
+    frame = pd.DataFrame(VALUES, index=[5, 5, 1, 7])
+    pd.testing.assert_frame_equal(put_back(without(frame, ["1"]), frame, ["1"]), frame)
+
+
+@pytest.mark.parametrize("names", [["1"], ["2", "0"], ["0", "1", "0"]])
+def test_they_go_back_into_arrays(names):
+    np.testing.assert_array_equal(put_back(without(VALUES, names), VALUES, names), VALUES)
 
 
 def test_of_images_there_are_none():

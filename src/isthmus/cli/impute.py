@@ -20,14 +20,15 @@ def impute(
 ) -> None:
     """Fill in missing cells.
 
-    Observed cells stay as they are. Best from a model that was fitted with
-    --corruption masking:0.25:true:hidden. From large files, folders and patterns to a .parquet or
-    .csv file it goes block by block.
+    Observed cells stay as they are, and so do columns that are left out. Best from a model that
+    was fitted with --corruption masking:0.25:true:hidden. From large files, folders and patterns
+    to a .parquet or .csv file it goes block by block.
     """
     from isthmus._random import draw_seed
     from isthmus.cli.models import load_for
     from isthmus.cli.targets import require_rows_target, write_rows
     from isthmus.data import count_rows, is_source, open_data
+    from isthmus.data.columns import put_back, without
     from isthmus.estimators.outflow import count_holes, numbered, write_filled
     from isthmus.estimators.resolve import whole
 
@@ -35,18 +36,20 @@ def impute(
     estimator = load_for("impute", model)
     if n_draws is not None:
         whole("n_draws", n_draws, 1)
-    rows = open_data(data, key, drop or ())
+    whole_rows, aside = open_data(data, key), drop or ()
     outputs = numbered(output, n_draws)
-    if is_source(rows):
+    if is_source(whole_rows):
         _require_growing(output)
         seed = draw_seed(estimator.random_state if random_state is None else random_state)
-        with about(data), counting(not quiet, count_rows(rows)) as tick:
-            n_rows, n_filled = write_filled(estimator, rows, outputs, n_draws, seed, tick)
+        how = (outputs, n_draws, seed)
+        with about(data), counting(not quiet, count_rows(whole_rows)) as tick:
+            n_rows, n_filled = write_filled(estimator, whole_rows, *how, tick, aside)
     else:
         with about(data):
+            rows = without(whole_rows, aside)
             filled = estimator.impute(rows, n_draws, random_state)
         for each, path in zip([filled] if n_draws is None else filled, outputs, strict=True):
-            write_rows(each, path, None)
+            write_rows(put_back(each, whole_rows, aside), path, None)
         n_rows, n_filled = rows.shape[0], count_holes(rows)
     show(
         {

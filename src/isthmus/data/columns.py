@@ -38,6 +38,30 @@ def without(rows: Any, names: Sequence[str | int]) -> Any:
     return rows[:, [int(place) for place in places]]
 
 
+def put_back(left: Any, rows: Any, names: Sequence[str | int]) -> Any:
+    """The inverse of `without`: the columns that it left out, at their places.
+
+    Args:
+        left: What `without` has given, or the same with other cells.
+        rows: With all columns; of the same make.
+        names: As in `without`.
+    """
+    if not len(names):
+        return left
+    if is_into_dataframe(rows):
+        whole, frame = (nw.from_native(each, eager_only=True) for each in (rows, left))
+        kept = iter(range(frame.shape[1]))
+        gone = {_known(name, whole.columns) for name in names}
+        columns = [
+            whole[:, j] if name in gone else frame[:, next(kept)]
+            for j, name in enumerate(whole.columns)
+        ]
+        return nw.concat([column.to_frame() for column in columns], how="horizontal").to_native()
+    places = sorted({int(name) for name in names})
+    shifted = [place - number for number, place in enumerate(places)]
+    return np.insert(left, shifted, rows[:, places], axis=1)
+
+
 def without_names(names: Sequence[str], drop: Sequence[str | int]) -> list[str]:
     """The names of the columns that are left, in order.
 

@@ -5,7 +5,7 @@ Codes, rows that are decoded, scores and filled tables go the same way: the bloc
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from isthmus._random import make_generator
 from isthmus.data import Unseen
+from isthmus.data.columns import put_back, without
 from isthmus.data.growing import growing
 from isthmus.data.opening import open_table
 from isthmus.data.sources import all_pieces, open_source
@@ -104,6 +105,7 @@ def write_filled(
     n_draws: int | None,
     seed: int,
     tick: Tick = _quietly,
+    aside: Sequence[str] = (),
 ) -> tuple[int, int]:
     """Write the rows with their missing cells filled in.
 
@@ -114,6 +116,7 @@ def write_filled(
         n_draws: As in `impute`.
         seed: Of the draws.
         tick: As in `write_codes`.
+        aside: Columns that the model doesn't know and that are written as they are.
 
     Returns:
         The number of rows, and of missing cells.
@@ -126,10 +129,11 @@ def write_filled(
     n_rows = n_holes = 0
     with ExitStack() as files:
         adds = [files.enter_context(growing(path)) for path in paths]
-        for part in _parts(X):
+        for whole in _parts(X):
+            part = without(whole, aside)
             filled = fill_part(estimator, part, unseen, n_draws, generator, n_rows)
             for add, each in zip(adds, filled, strict=True):
-                add(_arrow(estimator, each))
+                add(_arrow(estimator, put_back(each, whole, aside)))
             n_holes += count_holes(part)
             n_rows += part.shape[0]
             tick(part.shape[0])
@@ -223,9 +227,11 @@ def _parts(X: Any) -> Iterator[Any]:
     if source is None:
         yield X
         return
+    import pyarrow as pa
+
     for piece in all_pieces(source):
         if piece.shape[0]:
-            yield piece
+            yield pa.Table.from_batches([piece]) if isinstance(piece, pa.RecordBatch) else piece
 
 
 def _users_table(estimator: "Fitted", rows: Array) -> Any:
@@ -238,10 +244,7 @@ def _users_table(estimator: "Fitted", rows: Array) -> Any:
 def _arrow(estimator: "Fitted", rows: Any) -> Any:
     """Rows of any make as an Arrow table."""
     import narwhals as nw
-    import pyarrow as pa
 
-    if isinstance(rows, pa.RecordBatch):
-        return pa.Table.from_batches([rows])
     if is_frame(rows):
         return nw.from_native(rows, eager_only=True).to_arrow()
     flat = np.asarray(rows).reshape(len(rows), -1)
