@@ -242,11 +242,12 @@ def test_reconstruction_through_codes_narrower_and_wider_than_the_data(k, blocks
 
 
 @pytest.mark.parametrize("of", ["encoder", "reconstruction"])
-def test_convolutions(of):
+@pytest.mark.parametrize("shape", [(5, 4), (4, 8)], ids=str)
+def test_convolutions(of, shape):
     draws = generator(1)
-    down = with_biases(ConvEncoder((5, 4), [6, 3], "silu", draws).double())
-    up = with_biases(ConvDecoder((5, 4), [3, 6], 1, "silu", draws).double())
-    x = rows(20, 3)
+    down = with_biases(ConvEncoder(shape, [6, 3], "silu", draws).double())
+    up = with_biases(ConvDecoder(shape, [3, 6], 1, "silu", draws).double())
+    x = rows(shape[0] * shape[1], 3)
     there, function = OfFunction(down, x), down
     if of == "reconstruction":
         there = Composed(there, OfFunction(up, there.out))

@@ -6,8 +6,9 @@ import pickle
 import pytest
 import torch
 from scipy.integrate import quad
+from torch.nn import functional as F
 
-from isthmus import InvalidParameterError
+from isthmus import InvalidParameterError, networks
 from isthmus.activations import ACTIVATIONS, activation
 from isthmus.networks import MLP, ConvDecoder, ConvEncoder, Shortcut, TiedMLP
 from isthmus.sparse import SparseBatch
@@ -97,6 +98,29 @@ def test_convolutional_pair_keeps_any_image_size(shape):
     codes = encoder(torch.randn(3, d))
     assert codes.shape == (3, 4)
     assert decoder(codes).shape == (3, 2 * d)
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 8), (28, 28, 3), (4, 12), (6, 8), (7, 8), (5, 5, 2), (1, 1)], ids=str
+)
+def test_enlarging_and_convolving_at_once_is_the_same(shape, monkeypatch):
+    decoder = ConvDecoder(shape, [4, 6], 2, "tanh", generator()).double()
+    with torch.no_grad():
+        for weight in decoder.parameters():
+            weight.normal_(generator=generator(1))
+    h = torch.randn(3, 4, generator=generator(2), dtype=torch.float64, requires_grad=True)
+
+    def found():
+        out = decoder(h)
+        return [out, *torch.autograd.grad(out.square().sum(), [h, *decoder.parameters()])]
+
+    def one_by_one(image, size, by):
+        return by(F.interpolate(image, size=size))
+
+    at_once = found()
+    monkeypatch.setattr(networks, "_enlarged_and_convolved", one_by_one)
+    for one, other in zip(at_once, found(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
 def test_convolutions_refuse_rows_that_are_not_images():

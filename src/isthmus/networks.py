@@ -274,7 +274,7 @@ class ConvDecoder(nn.Module):
     """The mirror of `ConvEncoder`: an `MLP`, then twice "enlarge and convolve".
 
     Enlarging by the nearest neighbour before a convolution leaves no checkerboard
-    (Odena et al., 2016).
+    (Odena et al., 2016). Where the size doubles, both are taken at once, without the large image.
 
     Args:
         row_shape: Height, width and, if there are any, channels (last) of one image.
@@ -312,9 +312,10 @@ class ConvDecoder(nn.Module):
         """(n, k) to (n, outputs·height·width·depth)."""
         function = self._activation.function
         image = function(self.bottom(h)).view(-1, *self._small)
+        inner, last = self.convolutions
         halves = (halved(self.height), halved(self.width))
-        image = function(self.convolutions[0](F.interpolate(image, size=halves)))
-        image = self.convolutions[1](F.interpolate(image, size=(self.height, self.width)))
+        image = function(_enlarged_and_convolved(image, halves, inner))
+        image = _enlarged_and_convolved(image, (self.height, self.width), last)
         image = image.view(-1, self.outputs, self.depth, self.height, self.width)
         out: Tensor = image.permute(0, 1, 3, 4, 2).flatten(1) + self.offset
         return out
@@ -326,6 +327,21 @@ class ConvDecoder(nn.Module):
         assert isinstance(last, nn.Conv2d)
         last.weight.zero_()
         self.offset.copy_(constant)
+
+
+def _enlarged_and_convolved(image: Tensor, size: tuple[int, int], by: nn.Module) -> Tensor:
+    """A 3×3 convolution of an image that is enlarged by the nearest neighbour.
+
+    Of twice the size it is a transposed convolution, and 9/4 times fewer multiplications: what an
+    output takes from one small pixel has one weight, the sum of those of its copies.
+    """
+    assert isinstance(by, nn.Conv2d)
+    if size != (2 * image.shape[2], 2 * image.shape[3]):
+        out: Tensor = by(F.interpolate(image, size=size))
+        return out
+    mirrored = by.weight.flip(2, 3).transpose(0, 1)
+    copies = [F.pad(mirrored, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)]
+    return F.conv_transpose2d(image, torch.stack(copies).sum(0), by.bias, stride=2, padding=1)
 
 
 class Shifted(nn.Module):
