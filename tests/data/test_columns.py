@@ -59,6 +59,13 @@ def test_they_go_back_between_numbered_and_repeated_rows():
     pd.testing.assert_frame_equal(put_back(without(frame, ["1"]), frame, ["1"]), frame)
 
 
+def test_they_go_back_among_those_that_a_model_knows():
+    frame = pl.DataFrame({"id": [1, 2], "a": [0.1, 0.2], "new": [5, 6], "b": [0.3, 0.4]})
+    filled = pl.DataFrame({"b": [0.5, 0.6], "a": [0.7, 0.8]})
+    wanted = pl.DataFrame({"id": [1, 2], "a": [0.7, 0.8], "b": [0.5, 0.6]})
+    assert put_back(filled, frame, ["id"]).equals(wanted)
+
+
 @pytest.mark.parametrize("names", [["1"], ["2", "0"], ["0", "1", "0"]])
 def test_they_go_back_into_arrays(names):
     np.testing.assert_array_equal(put_back(without(VALUES, names), VALUES, names), VALUES)

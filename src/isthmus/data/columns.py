@@ -42,7 +42,8 @@ def put_back(left: Any, rows: Any, names: Sequence[str | int]) -> Any:
     """The inverse of `without`: the columns that it left out, at their places.
 
     Args:
-        left: What `without` has given, or the same with other cells.
+        left: What `without` has given, or the same with other cells; of a frame, some columns may
+            be missing, and they may be in another order.
         rows: With all columns; of the same make.
         names: As in `without`.
     """
@@ -50,16 +51,17 @@ def put_back(left: Any, rows: Any, names: Sequence[str | int]) -> Any:
         return left
     if is_into_dataframe(rows):
         whole, frame = (nw.from_native(each, eager_only=True) for each in (rows, left))
-        kept = iter(range(frame.shape[1]))
         gone = {_known(name, whole.columns) for name in names}
+        places = {name: j for j, name in enumerate(frame.columns)}  # pandas' names may be numbers
         columns = [
-            whole[:, j] if name in gone else frame[:, next(kept)]
+            whole[:, j] if name in gone else frame[:, places[name]]
             for j, name in enumerate(whole.columns)
+            if name in gone or name in places
         ]
         return nw.concat([column.to_frame() for column in columns], how="horizontal").to_native()
-    places = sorted({int(name) for name in names})
-    shifted = [place - number for number, place in enumerate(places)]
-    return np.insert(left, shifted, rows[:, places], axis=1)
+    numbers = sorted({int(name) for name in names})
+    shifted = [place - number for number, place in enumerate(numbers)]
+    return np.insert(left, shifted, rows[:, numbers], axis=1)
 
 
 def without_names(names: Sequence[str], drop: Sequence[str | int]) -> list[str]:
