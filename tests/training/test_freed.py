@@ -112,21 +112,27 @@ def test_memory_that_is_freed_is_used_again():
     assert kept < 1000  # of 81,920 pages that are written to, which are all anew without it
 
 
+@pytest.fixture
+def unknown():
+    """What the system is has not been found out yet, nor will be kept."""
+    freed._glibc.cache_clear()
+    yield
+    freed._glibc.cache_clear()
+
+
+@pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize(
     ("name", "value"),
     [("MALLOC_ARENA_MAX", "2"), ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=131072")],
 )
 def test_what_the_user_has_set_stays(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    freed._glibc.cache_clear()
-    try:
-        assert freed._glibc() is None
-        with freed_memory_kept():
-            pass
-    finally:
-        freed._glibc.cache_clear()
+    assert freed._glibc() is None
+    with freed_memory_kept():
+        pass
 
 
+@pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("error", [OSError, TypeError])
 def test_other_systems_have_no_such_library(monkeypatch, error):
     def missing(name):
@@ -134,10 +140,6 @@ def test_other_systems_have_no_such_library(monkeypatch, error):
 
     monkeypatch.setattr(freed.ctypes, "CDLL", missing)
     monkeypatch.setattr(os, "environ", {})
-    freed._glibc.cache_clear()
-    try:
-        assert freed._glibc() is None
-        with freed_memory_kept():
-            pass
-    finally:
-        freed._glibc.cache_clear()
+    assert freed._glibc() is None
+    with freed_memory_kept():
+        pass

@@ -104,6 +104,16 @@ def test_auto_asks_for_hardware_and_for_work(monkeypatch):
         assert not wants_half_precision("float32", model, 10**6)
 
 
+def test_the_work_of_convolutions_is_counted():
+    images = np.zeros((10, 8, 8), np.float32)
+    images[::2] = 1
+    how = {"network": "conv", "hidden": (16,), "max_epochs": 1, "validation_fraction": 0}
+    model = Autoencoder(2, likelihood=Gaussian(1.0), **how).fit(images).model_
+    down = 9 * 32 * 16 + 9 * 32 * 64 * 4 + 256 * 16 + 16 * 2
+    up = 2 * 16 + 16 * 256 + 9 * 64 * 32 * 16 + 9 * 32 * 64
+    assert products_per_row(model) == down + up
+
+
 def test_names():
     assert require_precision("auto") == "auto"
     with pytest.raises(InvalidParameterError, match="one of auto, float32, bfloat16; got 'half'"):
